@@ -1,0 +1,1 @@
+//! Opens a kernel core with its type information and yields the traces inside: channels, streams, sub-buffers, events

@@ -1,0 +1,1 @@
+//! One-shot, allocation-free decoding of the compressed pages and sections found in kernel cores

@@ -1,0 +1,1 @@
+//! Plans and writes trace directories from a kernel core, atomically

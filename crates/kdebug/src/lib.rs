@@ -1,0 +1,1 @@
+//! Struct layouts, symbols and build-ids of a kernel from DWARF, BTF and ISF

@@ -1,0 +1,1 @@
+//! The trace files of LTT on disk: headers, events, metadata, damage

@@ -1,0 +1,1 @@
+//! Kernel core files of every kind as physical memory, and their address translation as virtual memory
