@@ -1,2 +1,48 @@
-//! The developers' commands.
-fn main() {}
+//! The developers' commands: `cargo xtask COMMAND`.
+//!
+//! | command | what it does |
+//! |---|---|
+//! | `ci` | everything a change must pass: format, clippy, docs, layers, licences, tests |
+//! | `layers` | checks that crates depend on each other only as the design allows |
+//! | `licences` | checks that every dependency has a permissive licence |
+//! | `bench [ARGS]` | measures speed and memory, writes `docs/performance.md` |
+//! | `fuzz [SECONDS]` | runs every fuzz target for a while (nightly toolchain and `cargo-fuzz`) |
+//! | `man DIR` | writes manual pages and shell completions |
+
+mod bench;
+mod ci;
+mod fuzz;
+mod layers;
+mod licences;
+mod man;
+mod metadata;
+mod run;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let command = args.next().unwrap_or_default();
+    let rest: Vec<String> = args.collect();
+    match dispatch(&command, &rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask {command}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: &str, rest: &[String]) -> Result<()> {
+    match command {
+        "ci" => ci::run(),
+        "layers" => layers::check(),
+        "licences" => licences::check(),
+        "bench" => bench::run(rest),
+        "fuzz" => fuzz::run(rest),
+        "man" => man::run(rest),
+        other => bail!("expected ci, layers, licences, bench, fuzz or man, found {other:?}"),
+    }
+}

@@ -1,0 +1,31 @@
+//! What `cargo metadata` knows of the workspace and its dependencies.
+
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use crate::run::workspace_root;
+
+/// `cargo metadata` for the locked dependency set, without touching the network.
+pub(crate) fn load() -> Result<Value> {
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["metadata", "--format-version", "1", "--locked"])
+        .current_dir(workspace_root())
+        .output()
+        .context("starting cargo metadata")?;
+    if !output.status.success() {
+        bail!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    serde_json::from_slice(&output.stdout).context("reading cargo metadata")
+}
+
+/// All packages of a metadata document.
+pub(crate) fn packages(metadata: &Value) -> impl Iterator<Item = &Value> {
+    metadata["packages"].as_array().into_iter().flatten()
+}
+
+/// A text member of a package, or the empty string.
+pub(crate) fn text<'a>(package: &'a Value, member: &str) -> &'a str {
+    package[member].as_str().unwrap_or_default()
+}
