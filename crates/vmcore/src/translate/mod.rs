@@ -1,0 +1,1 @@
+//! From kernel virtual to physical addresses.
