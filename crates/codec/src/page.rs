@@ -106,7 +106,7 @@ pub(crate) mod tests {
     /// Stock zlib's stream for "ltt" four times, as Python's `zlib.compress` returns it.
     #[test]
     fn a_zlib_stream_from_another_encoder_decodes() {
-        let stream = [0x78, 0x9c, 0xcb, 0x29, 0x29, 0xc9, 0x81, 0x21, 0x02, 0x22, 0x74, 0x05, 0x51];
+        let stream = [0x78, 0x9c, 0xcb, 0x29, 0x29, 0xc9, 0x81, 0x21, 0x00, 0x22, 0x74, 0x05, 0x51];
         let mut out = [0; 12];
         PageDecoder::new().decode(Codec::Zlib, &stream, &mut out).unwrap();
         assert_eq!(&out, b"lttlttlttltt");
