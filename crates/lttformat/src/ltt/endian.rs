@@ -10,7 +10,7 @@ pub enum Endian {
 }
 
 macro_rules! load {
-    ($($name:ident, $store:ident: $int:ty;)*) => {$(
+    ($($name:ident: $int:ty;)*) => {$(
         #[inline]
         pub(crate) fn $name(self, bytes: &[u8], offset: usize) -> Option<$int> {
             let raw = *bytes.get(offset..)?.first_chunk()?;
@@ -19,9 +19,13 @@ macro_rules! load {
                 Endian::Big => <$int>::from_be_bytes(raw),
             })
         }
+    )*};
+}
 
+macro_rules! store {
+    ($($name:ident: $int:ty;)*) => {$(
         /// Does nothing when the value would not lie wholly within `bytes`.
-        pub(crate) fn $store(self, bytes: &mut [u8], offset: usize, value: $int) {
+        pub(crate) fn $name(self, bytes: &mut [u8], offset: usize, value: $int) {
             let raw = match self {
                 Endian::Little => value.to_le_bytes(),
                 Endian::Big => value.to_be_bytes(),
@@ -34,11 +38,8 @@ macro_rules! load {
 }
 
 impl Endian {
-    load! {
-        u16, put_u16: u16;
-        u32, put_u32: u32;
-        u64, put_u64: u64;
-    }
+    load! { u16: u16; u32: u32; u64: u64; }
+    store! { put_u32: u32; put_u64: u64; }
 }
 
 #[cfg(test)]

@@ -1,0 +1,107 @@
+//! The header of one event.
+
+use super::StopReason;
+use super::layout::Layout;
+
+/// Bits of the time in an event's first word (2.x); the id is above them.
+const TSC_BITS: u32 = 27;
+const TSC_MASK: u64 = (1 << TSC_BITS) - 1;
+
+/// Values of the id's five bits that say what follows instead of being an id.
+const FULL_TSC_AND_SIZE: u32 = 29;
+const SIZE: u32 = 30;
+const ID: u32 = 31;
+
+/// In place of a size that does not fit 16 bits.
+pub(super) const BIG: u16 = u16::MAX;
+
+/// An event's header, decoded.
+pub(super) struct Head {
+    pub(super) id: u16,
+    pub(super) tsc: u64,
+    /// Size of the payload, if recorded.
+    pub(super) size: Option<usize>,
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// Of a compact event.
+    pub(super) data: Option<u32>,
+}
+
+impl Head {
+    /// The header of the event that follows the end of another at `offset`, `now` (2.x).
+    ///
+    /// The first word's five id bits only tell the layout: some tracers use an extended form without need.
+    #[inline]
+    pub(super) fn short(
+        bytes: &[u8],
+        layout: &Layout,
+        offset: usize,
+        now: u64,
+        strict: bool,
+    ) -> Result<Head, StopReason> {
+        let endian = layout.endian;
+        let u16 = |at| endian.u16(bytes, at).ok_or(StopReason::Truncated);
+        let start = offset + layout.pad(offset, 4);
+        let word = endian.u32(bytes, start).ok_or(StopReason::Truncated)?;
+        if strict && word == 0 {
+            return Err(StopReason::Blank);
+        }
+        let low = u64::from(word) & TSC_MASK;
+        let tsc = roll(now, low, TSC_MASK);
+        let mut head = Head { id: 0, tsc, size: None, start, end: start + 4, data: None };
+        match word >> TSC_BITS {
+            form @ (FULL_TSC_AND_SIZE | SIZE) => {
+                head.id = u16(head.end)?;
+                let size = u16(head.end + 2)?;
+                head.end += 4;
+                head.size = Some(usize::from(size));
+                if size == BIG {
+                    let size = endian.u32(bytes, head.end).ok_or(StopReason::Truncated)?;
+                    head.size = Some(usize::try_from(size).map_err(|_| StopReason::Truncated)?);
+                    head.end += 4;
+                }
+                if form == FULL_TSC_AND_SIZE {
+                    head.end += layout.pad(head.end, 8);
+                    head.tsc = endian.u64(bytes, head.end).ok_or(StopReason::Truncated)?;
+                    head.end += 8;
+                    if strict && head.tsc & TSC_MASK != low {
+                        return Err(StopReason::TimeMismatch);
+                    }
+                }
+            }
+            ID => {
+                head.id = u16(head.end)?;
+                head.end += 2;
+            }
+            // Five bits always fit.
+            id => head.id = u16::try_from(id).unwrap_or_default(),
+        }
+        Ok(head)
+    }
+}
+
+/// The first time from `now` on that has `bits` under `mask`, a run of ones; bits below the mask stay.
+#[inline]
+pub(super) fn roll(now: u64, bits: u64, mask: u64) -> u64 {
+    // The bit above the highest of the mask; 0 if there is none.
+    let step = if mask == 0 { 0 } else { 1_u64.checked_shl(64 - mask.leading_zeros()).unwrap_or(0) };
+    let reached = if bits < now & mask { now.wrapping_add(step) } else { now };
+    reached & !mask | bits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_roll_over_the_bits_that_are_recorded() {
+        assert_eq!(roll(0x5f5e_1000, 0x75e_1400, TSC_MASK), 0x5f5e_1400);
+        assert_eq!(roll(0x5f5e_1400, 0x75e_1400, TSC_MASK), 0x5f5e_1400);
+        assert_eq!(roll(0x5f5e_1400, 0x75e_13ff, TSC_MASK), 0x675e_13ff);
+        assert_eq!(roll(u64::MAX, 1, TSC_MASK), 1);
+        // Two recorded bits above three that are not.
+        assert_eq!(roll(0b0_11_101, 0b01_000, 0b11_000), 0b1_01_101);
+        assert_eq!(roll(7, 0, 0), 7);
+        assert_eq!(roll(7, 6, u64::MAX), 6);
+    }
+}
