@@ -1,7 +1,9 @@
 //! What can go wrong: small and copyable for a page, with words and places for a file.
 
+use crate::bytes::Fault;
 use codec::Codec;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// Result of opening a core.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -62,7 +64,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What the operating system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The file is something known, but nothing that can be read here.
     #[error("{}: {what}; {hint}", path.display())]
@@ -111,4 +113,43 @@ pub enum Error {
         /// What was tried and what was missing.
         reason: String,
     },
+}
+
+/// What is wrong with a file, before it is known which file that is.
+#[derive(Debug)]
+pub(crate) enum Defect {
+    /// See [`Error::Malformed`].
+    Malformed { what: &'static str, expected: String, found: String },
+    /// See [`Error::Unsupported`].
+    Unsupported { what: &'static str, hint: &'static str },
+    /// See [`Error::Unrecognised`].
+    Unrecognised { found: String },
+    /// See [`Error::Io`].
+    Io(io::ErrorKind),
+}
+
+impl Defect {
+    /// A header which says something impossible.
+    pub(crate) fn new(what: &'static str, expected: impl Into<String>, found: impl Into<String>) -> Defect {
+        Defect::Malformed { what, expected: expected.into(), found: found.into() }
+    }
+
+    /// A header which cannot be read.
+    pub(crate) fn unreadable(what: &'static str, offset: u64, fault: Fault) -> Defect {
+        match fault {
+            Fault::End => Defect::new(what, format!("bytes at {offset:#x}"), "the end of the file"),
+            Fault::Io(kind) => Defect::Io(kind),
+        }
+    }
+
+    /// The error, now that the file is known.
+    pub(crate) fn at(self, path: &Path) -> Error {
+        let path = path.to_path_buf();
+        match self {
+            Defect::Malformed { what, expected, found } => Error::Malformed { path, what, expected, found },
+            Defect::Unsupported { what, hint } => Error::Unsupported { path, what, hint },
+            Defect::Unrecognised { found } => Error::Unrecognised { path, found },
+            Defect::Io(kind) => Error::Io { path, source: kind.into() },
+        }
+    }
 }
