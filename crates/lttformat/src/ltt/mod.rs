@@ -2,6 +2,7 @@
 
 mod align;
 mod channel;
+mod clock;
 mod compact;
 mod complete;
 mod decoder;
@@ -15,11 +16,13 @@ mod layout;
 mod marker;
 mod markers;
 pub mod prefix;
+pub mod scan;
 mod stop;
 mod tally;
 mod version;
 
 pub use channel::Channel;
+pub use clock::{Clock, ScaleRule};
 pub use complete::{Completion, complete};
 pub use decoder::Decoder;
 pub use endian::Endian;

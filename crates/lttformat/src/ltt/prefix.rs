@@ -200,8 +200,9 @@ impl Search<'_> {
         if committed < header_len || reserved < header_len || is_stale {
             return nothing(self.header, is_stale && committed >= header_len);
         }
-        if stage == Stage::Stalled && committed < size {
-            return self.stalled(committed);
+        if stage == Stage::Stalled {
+            let prefix = self.stalled(committed.min(size));
+            return Prefix { doubtful: prefix.doubtful || committed > size, ..prefix };
         }
         if committed == reserved {
             return self.whole(reserved);
