@@ -36,10 +36,8 @@ pub(super) struct TimeBounds {
 impl<'a> Decoder<'a> {
     /// Decodes the first `used` bytes of the sub-buffer `bytes`, which `header` was read from.
     ///
-    /// For a sub-buffer of format 2.4 from a 32-bit machine, whose alignment rule only a trial can tell, [`tally`] says
-    /// which one fits; a decoder made here takes the rule that the format documents.
-    ///
-    /// [`tally`]: super::tally
+    /// Cost: none, except for a sub-buffer of format 2.4 from a 32-bit machine: which of two alignment rules its tracer
+    /// followed is found by decoding it first.
     pub fn new(
         bytes: &'a [u8],
         header: &Header,
@@ -47,7 +45,16 @@ impl<'a> Decoder<'a> {
         channel: Channel<'_>,
         markers: &'a Markers,
     ) -> Decoder<'a> {
-        Decoder::with_ids(bytes, header, used, channel, markers.ids(channel))
+        let decoder = Decoder::with_ids(bytes, header, used, channel, markers.ids(channel));
+        let rules = AlignRule::candidates(header);
+        let fits = |rule| decoder.clone().with_rule(rule).all(|event| event.is_ok());
+        match rules {
+            [_, _, ..] => match rules.iter().copied().find(|&rule| fits(rule)) {
+                Some(rule) => decoder.with_rule(rule),
+                None => decoder,
+            },
+            _ => decoder,
+        }
     }
 
     pub(super) fn with_ids(

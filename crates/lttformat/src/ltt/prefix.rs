@@ -318,7 +318,7 @@ impl Search<'_> {
                 continue;
             }
             let mut decoder = decoder.at(start + missing, now);
-            while let Some(event) = decoder.next() {
+            for event in decoder.by_ref() {
                 effort = effort.checked_sub(1)?;
                 let Ok(event) = event else { continue 'attempt };
                 if seen.insert(event.end, event.tsc) == Some(event.tsc) {
@@ -386,12 +386,16 @@ impl Search<'_> {
     }
 
     fn decoder(&self, end: usize) -> Decoder<'_> {
-        Decoder::new(self.bytes, self.header, end as u64, self.channel, self.markers).with_rule(self.rule)
+        let ids = self.markers.ids(self.channel);
+        Decoder::with_ids(self.bytes, self.header, end as u64, self.channel, ids).with_rule(self.rule)
     }
 
     fn strict_decoder(&self, end: usize) -> Decoder<'_> {
-        let closed = self.evidence.stage == Stage::Stalled && self.header.is_closed();
-        let header_end = if closed { self.header.end } else { u64::MAX };
+        // The end's time is written after the length: an end before the begin is still that of an earlier pass.
+        let ended = self.evidence.stage == Stage::Stalled
+            && self.header.is_closed()
+            && self.header.end >= self.header.begin;
+        let header_end = if ended { self.header.end } else { u64::MAX };
         let not_after = self.evidence.not_after.unwrap_or(u64::MAX).min(header_end);
         self.decoder(end).strict(TimeBounds { last_tsc: self.evidence.last_tsc, not_after })
     }

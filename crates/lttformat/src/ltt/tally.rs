@@ -1,6 +1,5 @@
 //! Counts the events of a sub-buffer.
 
-use super::align::AlignRule;
 use super::{Channel, Decoder, Event, Header, Markers, Stop};
 
 /// What decoding a sub-buffer found.
@@ -44,20 +43,11 @@ impl Tally {
 
 /// Counts the events in the first `used` bytes of a sub-buffer; nothing else of them is decoded.
 ///
-/// Where the alignment rule is not known beforehand (format 2.4 from a 32-bit machine), the one that decodes everything.
 /// Cost: that of the [`Decoder`].
 pub fn tally(bytes: &[u8], header: &Header, used: u64, channel: Channel<'_>, markers: &Markers) -> Tally {
-    let decoder = Decoder::new(bytes, header, used, channel, markers);
-    let mut first = None;
-    for &rule in AlignRule::candidates(header) {
-        let mut tally = Tally::new(header);
-        for event in decoder.clone().with_rule(rule) {
-            tally.count(&event);
-        }
-        if tally.is_complete() {
-            return tally;
-        }
-        first.get_or_insert(tally);
+    let mut tally = Tally::new(header);
+    for event in Decoder::new(bytes, header, used, channel, markers) {
+        tally.count(&event);
     }
-    first.unwrap_or_else(|| Tally::new(header))
+    tally
 }
