@@ -165,6 +165,20 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// The width of a word, for the families which have one.
+    ///
+    /// A core's headers may be of another width: kexec writes ELF64 headers for 32-bit kernels with much memory.
+    #[must_use]
+    pub const fn word_size(self) -> Option<WordSize> {
+        match self {
+            Machine::X86 | Machine::Arm => Some(WordSize::Bits32),
+            Machine::X86_64 | Machine::AArch64 | Machine::Ppc64 => Some(WordSize::Bits64),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

@@ -113,7 +113,7 @@ impl Vmcore {
         let (abi, machine) = (elf.abi, elf.machine);
         let vmcoreinfo = notes::vmcoreinfo(&elf.notes).map(Vmcoreinfo::parse);
         let page_size = vmcoreinfo.as_ref().and_then(Vmcoreinfo::page_size);
-        let kind = match abi.word {
+        let kind = match elf.class {
             WordSize::Bits32 => FormatKind::Elf32,
             WordSize::Bits64 => FormatKind::Elf64,
         };

@@ -26,6 +26,9 @@ const PROCESS_NOTES: [u32; 2] = [6, 0x4649_4c45];
 #[derive(Debug)]
 pub(crate) struct ElfCore {
     content: Content,
+    /// Of the headers.
+    pub(crate) class: WordSize,
+    /// Of the dead kernel.
     pub(crate) abi: Abi,
     pub(crate) machine: Machine,
     pub(crate) incomplete: bool,
@@ -151,7 +154,8 @@ impl ElfCore {
             warnings.push(format!("truncated: the segments end at {end:#x}, the file at {len:#x}"));
         }
         Ok(ElfCore {
-            abi,
+            class: abi.word,
+            abi: Abi { word: machine.word_size().unwrap_or(abi.word), ..abi },
             machine,
             incomplete: flags & INCOMPLETE != 0,
             segments,
@@ -182,15 +186,16 @@ impl ElfCore {
 
 /// Class and byte order.
 fn identify(header: &[u8]) -> Result<Abi, Defect> {
-    let word = match header.get(4) {
-        Some(1) => WordSize::Bits32,
-        Some(2) => WordSize::Bits64,
-        other => return Err(Defect::new("ELF class", "1 (32 bits) or 2 (64 bits)", format!("{other:?}"))),
+    let byte = |at: usize| header.get(at).copied().unwrap_or(0);
+    let word = match byte(4) {
+        1 => WordSize::Bits32,
+        2 => WordSize::Bits64,
+        other => return Err(Defect::new("ELF class", "1 (32 bits) or 2 (64 bits)", other.to_string())),
     };
-    let endian = match header.get(5) {
-        Some(1) => Endian::Little,
-        Some(2) => Endian::Big,
-        other => return Err(Defect::new("ELF data encoding", "1 (little) or 2 (big)", format!("{other:?}"))),
+    let endian = match byte(5) {
+        1 => Endian::Little,
+        2 => Endian::Big,
+        other => return Err(Defect::new("ELF data encoding", "1 (little) or 2 (big)", other.to_string())),
     };
     Ok(Abi { endian, word })
 }
@@ -267,7 +272,7 @@ fn no_segments(content: &Content, header: &[u8], abi: Abi, layout: &Layout) -> D
             .is_some_and(|text| text.split(|&byte| byte == 0).any(|name| name == b".xen_pages"))
     });
     if xen {
-        let hint = "dump the guest with kdump, or convert it with `makedumpfile`";
+        let hint = "dump again with kdump inside the guest";
         return Defect::Unsupported { what: "a Xen guest dump (xc_core)", hint };
     }
     Defect::new("ELF core", "at least one PT_LOAD segment", "none")

@@ -25,6 +25,7 @@ const fn at(offset: usize, magic: &'static [u8], what: &'static str, hint: &'sta
     Foreign { offset, magic, what, hint }
 }
 
+const DUMP_AGAIN: &str = "no tool is known that converts it; dump again in ELF or kdump-compressed form";
 const UNPACK: &str = "unpack it first";
 const KERNEL_IMAGE: &str =
     "a core holds memory, an image only the program; give the image as debug information";
@@ -34,18 +35,8 @@ const OTHER_SYSTEM: &str = "only cores of Linux kernels can be read";
 
 /// Sources: each tool's public header or manual.
 const FOREIGN: &[Foreign] = &[
-    at(
-        0,
-        b"\xed\x23\x8f\x61\x73\x01\x19\xa8",
-        "an LKCD dump",
-        "convert it with `crash` or `lcrash` of its time",
-    ),
-    at(
-        0,
-        b"\xa8\x19\x01\x73\x61\x8f\x23\xed",
-        "an LKCD dump",
-        "convert it with `crash` or `lcrash` of its time",
-    ),
+    at(0, b"\xed\x23\x8f\x61\x73\x01\x19\xa8", "an LKCD dump", DUMP_AGAIN),
+    at(0, b"\xa8\x19\x01\x73\x61\x8f\x23\xed", "an LKCD dump", DUMP_AGAIN),
     at(0, b"\xa8\x19\x01\x73\x61\x8f\x23\xfd", "an s390 stand-alone dump", ZGETDUMP),
     at(0, b"LibvirtQemudSave", "a libvirt save file", "dump again with `virsh dump --memory-only`"),
     at(
@@ -61,12 +52,7 @@ const FOREIGN: &[Foreign] = &[
     at(0, b"PAGEDU64", "a Windows crash dump", OTHER_SYSTEM),
     at(0, b"PAGEDUMP", "a Windows crash dump", OTHER_SYSTEM),
     at(0, b"MDMP", "a Windows minidump", OTHER_SYSTEM),
-    at(
-        0,
-        b"EMiL",
-        "a LiME memory dump",
-        "convert it to an ELF core, for example with Volatility 3's layerwriter",
-    ),
+    at(0, b"EMiL", "a LiME memory dump", DUMP_AGAIN),
     at(
         0,
         b"QFI\xfb",

@@ -115,8 +115,12 @@ impl KdumpHeader {
             .filter_map(|abi| KdumpHeader::main(&main, abi))
             .collect();
         // A field may make sense by chance in another width. The file's length and the name of the machine decide.
-        let fits = |header: &&KdumpHeader| header.descriptors() <= content.len();
-        let named = |header: &&KdumpHeader| word_of(&header.utsname.machine) == Some(header.abi.word);
+        let fits = |header: &&KdumpHeader| {
+            // In a flattened stream the dump may have holes, but not where the bitmaps are.
+            header.descriptors() <= content.len()
+                && header.bitmap_blocks * header.block_size <= content.file_len()
+        };
+        let named = |header: &&KdumpHeader| header.kernel_word() == Some(header.abi.word);
         let header = candidates.iter().find(|header| fits(header) && named(header));
         let header = header.or_else(|| candidates.iter().find(fits));
         let Some(mut header) = header.cloned() else {
@@ -255,8 +259,11 @@ impl KdumpHeader {
 
     /// Very old files have the bitmap of dumped pages alone.
     fn single_bitmap(&self) -> bool {
+        if self.version > 1 && !self.diskdump {
+            return false;
+        }
         let needed = self.frames.div_ceil(8).div_ceil(self.block_size);
-        self.bitmap_blocks < needed.saturating_mul(2) || self.bitmap_blocks < 2
+        self.bitmap_blocks < needed.saturating_mul(2)
     }
 
     /// Page frames that the bitmaps have a bit for.
@@ -298,9 +305,15 @@ impl KdumpHeader {
 
     /// The processor, and how its integers lie.
     pub(crate) fn machine(&self) -> (Machine, Abi) {
+        let word = self.kernel_word().unwrap_or(self.abi.word);
+        (Machine::from_utsname(&self.utsname.machine), Abi { word, ..self.abi })
+    }
+
+    /// The width of a word of the dead kernel, where the name of its machine tells.
+    fn kernel_word(&self) -> Option<WordSize> {
         let name = &self.utsname.machine;
-        let word = word_of(name).unwrap_or(self.abi.word);
-        (Machine::from_utsname(name), Abi { word, ..self.abi })
+        let named_64 = name.ends_with(b"64") || name == b"s390x";
+        Machine::from_utsname(name).word_size().or(named_64.then_some(WordSize::Bits64))
     }
 }
 
@@ -314,14 +327,4 @@ pub(crate) fn codec(flags: u32) -> Option<Codec> {
         0x20 => Codec::Zstd,
         _ => return None,
     })
-}
-
-/// The width of a word on a machine, where its name tells.
-fn word_of(machine: &[u8]) -> Option<WordSize> {
-    match Machine::from_utsname(machine) {
-        Machine::X86 | Machine::Arm => Some(WordSize::Bits32),
-        Machine::X86_64 | Machine::AArch64 | Machine::Ppc64 => Some(WordSize::Bits64),
-        _ if machine == b"s390x" || machine.ends_with(b"64") => Some(WordSize::Bits64),
-        _ => None,
-    }
 }
