@@ -1,0 +1,125 @@
+//! Wanted names as offsets into the string sections.
+
+use super::units::{Sections, Slice};
+use crate::wanted::WantedSets;
+use gimli::AttributeValue;
+use rayon::prelude::*;
+use std::collections::{BTreeSet, HashMap};
+
+/// The wanted names, recognised without comparing strings where the form of the name allows.
+#[derive(Debug)]
+pub(crate) struct Names {
+    texts: Vec<String>,
+    is_struct: Vec<bool>,
+    is_enum: Vec<bool>,
+    by_text: HashMap<Vec<u8>, u32>,
+    strings: Offsets,
+    line_strings: Offsets,
+}
+
+/// Where the wanted names are in one string section.
+#[derive(Debug, Default)]
+struct Offsets {
+    names: HashMap<usize, u32>,
+    /// One bit an offset: nearly all questions are answered with no by one load.
+    maybe: Vec<u64>,
+}
+
+impl Names {
+    /// Searches the string sections. Linkers merge tails: `list_head` may exist only as the end of
+    /// `hlist_head`, so a name is looked for with the NUL after it, and without one before it.
+    pub(crate) fn find(wanted: &WantedSets<'_>, sections: &Sections<'_>) -> Self {
+        let texts: BTreeSet<&str> = wanted.structs.union(&wanted.enums).copied().collect();
+        let texts: Vec<&str> = texts.into_iter().filter(|text| !text.is_empty()).collect();
+        let numbered = || (0u32..).zip(&texts);
+        Names {
+            texts: texts.iter().map(|text| (*text).to_owned()).collect(),
+            is_struct: texts.iter().map(|text| wanted.structs.contains(text)).collect(),
+            is_enum: texts.iter().map(|text| wanted.enums.contains(text)).collect(),
+            by_text: numbered().map(|(name, text)| (text.as_bytes().to_vec(), name)).collect(),
+            strings: Offsets::find(&texts, sections.strings()),
+            line_strings: Offsets::find(&texts, sections.line_strings()),
+        }
+    }
+
+    /// Number of names; names are `0..len`.
+    pub(crate) fn len(&self) -> usize {
+        self.texts.len()
+    }
+
+    pub(crate) fn text(&self, name: u32) -> &str {
+        get(&self.texts, name).map_or("", String::as_str)
+    }
+
+    pub(crate) fn is_struct(&self, name: u32) -> bool {
+        get(&self.is_struct, name).is_some_and(|wanted| *wanted)
+    }
+
+    pub(crate) fn is_enum(&self, name: u32) -> bool {
+        get(&self.is_enum, name).is_some_and(|wanted| *wanted)
+    }
+
+    /// Which wanted name a `DW_AT_name` is, if any. Indexed strings have to be resolved to an offset
+    /// first: see [`Unit::string_offset`](super::units::Unit::string_offset).
+    pub(crate) fn lookup(&self, value: &AttributeValue<Slice<'_>>) -> Option<u32> {
+        match value {
+            AttributeValue::DebugStrRef(offset) => self.strings.get(offset.0),
+            AttributeValue::DebugLineStrRef(offset) => self.line_strings.get(offset.0),
+            AttributeValue::String(text) => self.by_text.get(text.slice()).copied(),
+            _ => None,
+        }
+    }
+}
+
+fn get<T>(list: &[T], name: u32) -> Option<&T> {
+    list.get(usize::try_from(name).ok()?)
+}
+
+impl Offsets {
+    fn find(texts: &[&str], section: &[u8]) -> Self {
+        let found: Vec<(usize, u32)> = (0u32..)
+            .zip(texts)
+            .collect::<Vec<_>>()
+            .into_par_iter()
+            .flat_map_iter(|(name, text)| {
+                let pattern = [text.as_bytes(), b"\0"].concat();
+                let offsets: Vec<usize> = memchr::memmem::find_iter(section, &pattern).collect();
+                offsets.into_iter().map(move |offset| (offset, name))
+            })
+            .collect();
+        let mut maybe = vec![0u64; section.len() / 64 + 1];
+        for (offset, _) in &found {
+            if let Some(word) = maybe.get_mut(offset / 64) {
+                *word |= 1 << (offset % 64);
+            }
+        }
+        Offsets { names: found.into_iter().collect(), maybe }
+    }
+
+    #[inline]
+    fn get(&self, offset: usize) -> Option<u32> {
+        let word = self.maybe.get(offset / 64)?;
+        if word & (1 << (offset % 64)) == 0 {
+            return None;
+        }
+        self.names.get(&offset).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tails_of_longer_strings_are_found() {
+        let section = b"\0hlist_head\0list\0my_list\0page\0";
+        let offsets = Offsets::find(&["list_head", "list", "head", "absent"], section);
+        assert_eq!(offsets.get(2), Some(0));
+        assert_eq!(offsets.get(7), Some(2));
+        assert_eq!(offsets.get(12), Some(1));
+        assert_eq!(offsets.get(20), Some(1), "the tail of my_list");
+        for other in [0, 1, 3, 25, 1000] {
+            assert_eq!(offsets.get(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! The DWARF sections of a file, and its units.
+
+use crate::error::{Error, Result};
+use crate::image::Image;
+use crate::source::{Endian, unit_stem};
+use gimli::{
+    Abbreviations, AttributeValue, DebuggingInformationEntry, EndianSlice, RunTimeEndian, UnitHeader,
+    UnitType,
+};
+use rayon::prelude::*;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// Bytes of a section in the target's byte order.
+pub(crate) type Slice<'a> = EndianSlice<'a, RunTimeEndian>;
+/// An entry with all its attributes.
+pub(crate) type Entry<'a> = DebuggingInformationEntry<Slice<'a>>;
+
+/// Content of the sections that describe types, and of no others: what concerns lines, locations and
+/// frames is most of a debug file.
+#[derive(Debug)]
+pub(crate) struct Sections<'a> {
+    info: Cow<'a, [u8]>,
+    types: Cow<'a, [u8]>,
+    abbrev: Cow<'a, [u8]>,
+    str: Cow<'a, [u8]>,
+    line_str: Cow<'a, [u8]>,
+    str_offsets: Cow<'a, [u8]>,
+}
+
+impl<'a> Sections<'a> {
+    /// Decompresses and relocates, in parallel, where that is needed.
+    pub(crate) fn load(image: &Image<'a>) -> Result<Self> {
+        if !image.has(".debug_info") {
+            return Err(Error::Elsewhere {
+                path: image.path.to_owned(),
+                missing: "the file that its .dwo sections were split from (.dwo files cannot be read alone)"
+                    .to_owned(),
+            });
+        }
+        let names = [
+            ".debug_info",
+            ".debug_types",
+            ".debug_abbrev",
+            ".debug_str",
+            ".debug_line_str",
+            ".debug_str_offsets",
+        ];
+        let loaded: Vec<Cow<'a, [u8]>> =
+            names.par_iter().map(|name| image.section(name)).collect::<Result<_>>()?;
+        let mut loaded = loaded.into_iter();
+        let mut next = || loaded.next().unwrap_or_default();
+        Ok(Sections {
+            info: next(),
+            types: next(),
+            abbrev: next(),
+            str: next(),
+            line_str: next(),
+            str_offsets: next(),
+        })
+    }
+
+    pub(crate) fn strings(&self) -> &[u8] {
+        &self.str
+    }
+
+    pub(crate) fn line_strings(&self) -> &[u8] {
+        &self.line_str
+    }
+}
+
+/// One unit, ready to be read at any offset.
+#[derive(Debug)]
+pub(crate) struct Unit<'a> {
+    pub(crate) header: UnitHeader<Slice<'a>>,
+    pub(crate) abbreviations: Arc<Abbreviations>,
+    /// File stem of the source file; empty for units that are not a source file's.
+    stem: String,
+    str_offsets_base: gimli::DebugStrOffsetsBase<usize>,
+}
+
+/// All units of a file.
+#[derive(Debug)]
+pub(crate) struct Debug<'a> {
+    path: &'a str,
+    pub(crate) endian: Endian,
+    /// Those of `.debug_info` in their order, then those of `.debug_types`.
+    pub(crate) units: Vec<Unit<'a>>,
+    /// Type units by their signature: number of the unit and offset of the type.
+    signatures: HashMap<u64, (usize, usize)>,
+    strings: Strings<'a>,
+}
+
+#[derive(Debug)]
+struct Strings<'a> {
+    str: gimli::DebugStr<Slice<'a>>,
+    line_str: gimli::DebugLineStr<Slice<'a>>,
+    offsets: gimli::DebugStrOffsets<Slice<'a>>,
+}
+
+impl<'a> Debug<'a> {
+    /// Reads the headers and root entries of all units, in parallel.
+    pub(crate) fn parse(image: &Image<'a>, sections: &'a Sections<'_>) -> Result<Self> {
+        let endian = image.endian();
+        let order = match endian {
+            Endian::Little => RunTimeEndian::Little,
+            Endian::Big => RunTimeEndian::Big,
+        };
+        let failed = |section: &'static str| {
+            move |error: gimli::Error| Error::malformed(image.path, section, "a list of units", error)
+        };
+        let mut headers = Vec::new();
+        let info = gimli::DebugInfo::new(&sections.info, order);
+        let mut units = info.units();
+        while let Some(header) = units.next().map_err(failed(".debug_info"))? {
+            headers.push(header);
+        }
+        let types = gimli::DebugTypes::new(&sections.types, order);
+        let mut units = types.units();
+        while let Some(header) = units.next().map_err(failed(".debug_types"))? {
+            headers.push(header);
+        }
+        let abbreviations = abbreviations(image.path, &sections.abbrev, order, &headers)?;
+        let strings = Strings {
+            str: gimli::DebugStr::new(&sections.str, order),
+            line_str: gimli::DebugLineStr::new(&sections.line_str, order),
+            offsets: gimli::DebugStrOffsets::from(EndianSlice::new(&sections.str_offsets, order)),
+        };
+        let mut signatures = HashMap::new();
+        for (number, header) in headers.iter().enumerate() {
+            if let UnitType::Type { type_signature, type_offset } = header.type_() {
+                signatures.insert(type_signature.0, (number, type_offset.0));
+            }
+        }
+        let units = headers
+            .into_par_iter()
+            .map(|header| {
+                let abbreviations = abbreviations
+                    .get(&header.debug_abbrev_offset().0)
+                    .map_or_else(Default::default, Arc::clone);
+                Unit::parse(image.path, header, abbreviations, &strings)
+            })
+            .collect::<Result<_>>()?;
+        Ok(Debug { path: image.path, endian, units, signatures, strings })
+    }
+
+    pub(crate) fn unit(&self, number: usize) -> Option<&Unit<'a>> {
+        self.units.get(number)
+    }
+
+    pub(crate) fn stem(&self, number: usize) -> &str {
+        self.unit(number).map_or("", |unit| unit.stem.as_str())
+    }
+
+    /// Where a reference leads to: number of the unit and offset in it.
+    pub(crate) fn target(
+        &self,
+        from: usize,
+        value: &AttributeValue<Slice<'a>>,
+    ) -> Result<Option<(usize, usize)>> {
+        Ok(match value {
+            AttributeValue::UnitRef(offset) => Some((from, offset.0)),
+            AttributeValue::DebugInfoRef(offset) => self.unit_of(offset.0),
+            AttributeValue::DebugTypesRef(signature) => self.signatures.get(&signature.0).copied(),
+            AttributeValue::DebugInfoRefSup(_) => return Err(self.supplementary()),
+            _ => None,
+        })
+    }
+
+    fn unit_of(&self, offset: usize) -> Option<(usize, usize)> {
+        let after = self
+            .units
+            .partition_point(|unit| unit.header.debug_info_offset().is_some_and(|start| start.0 <= offset));
+        let number = after.checked_sub(1)?;
+        let start = self.unit(number)?.header.debug_info_offset()?;
+        Some((number, offset.checked_sub(start.0)?))
+    }
+
+    /// Text of a string attribute, empty if it cannot be read.
+    pub(crate) fn text(&self, unit: usize, value: &AttributeValue<Slice<'a>>) -> Result<String> {
+        if matches!(value, AttributeValue::DebugStrRefSup(_)) {
+            return Err(self.supplementary());
+        }
+        let text =
+            self.unit(unit).and_then(|unit| self.strings.get(unit.str_offsets_base, &unit.header, value));
+        Ok(text.map_or_else(String::new, |text| text.to_string_lossy().into_owned()))
+    }
+
+    /// An indexed string as the offset that it stands for; other values as they are.
+    pub(crate) fn direct(
+        &self,
+        unit: &Unit<'a>,
+        value: AttributeValue<Slice<'a>>,
+    ) -> AttributeValue<Slice<'a>> {
+        match value {
+            AttributeValue::DebugStrOffsetsIndex(index) => self
+                .strings
+                .offsets
+                .get_str_offset(unit.header.format(), unit.str_offsets_base, index)
+                .map_or(value, AttributeValue::DebugStrRef),
+            _ => value,
+        }
+    }
+
+    /// The entry at an offset of a unit.
+    pub(crate) fn entry(&self, unit: usize, offset: usize) -> Result<Entry<'a>> {
+        let mut entry = Entry::null();
+        if let Some(unit) = self.unit(unit) {
+            unit.entries(offset)
+                .and_then(|mut entries| entries.read_entry(&mut entry))
+                .map_err(|error| self.damaged(&unit.header, offset, error))?;
+        }
+        Ok(entry)
+    }
+
+    /// Error for bytes of a unit that cannot be decoded.
+    pub(crate) fn damaged(
+        &self,
+        header: &UnitHeader<Slice<'a>>,
+        offset: usize,
+        error: gimli::Error,
+    ) -> Error {
+        damaged(self.path, header, offset, error)
+    }
+
+    fn supplementary(&self) -> Error {
+        Error::Elsewhere {
+            path: self.path.to_owned(),
+            missing: "the supplementary file named in its .gnu_debugaltlink (made by dwz)".to_owned(),
+        }
+    }
+}
+
+impl<'a> Unit<'a> {
+    fn parse(
+        path: &str,
+        header: UnitHeader<Slice<'a>>,
+        abbreviations: Arc<Abbreviations>,
+        strings: &Strings<'a>,
+    ) -> Result<Self> {
+        let mut root = Entry::null();
+        header
+            .entries_raw(&abbreviations, None)
+            .and_then(|mut entries| entries.read_entry(&mut root))
+            .map_err(|error| damaged(path, &header, 0, error))?;
+        let str_offsets_base = match root.attr_value(gimli::DW_AT_str_offsets_base) {
+            Some(AttributeValue::DebugStrOffsetsBase(base)) => base,
+            _ => gimli::DebugStrOffsetsBase::default_for_encoding_and_file(
+                header.encoding(),
+                gimli::DwarfFileType::Main,
+            ),
+        };
+        let text = |at| {
+            let value = root.attr_value_raw(at)?;
+            strings.get(str_offsets_base, &header, &value)
+        };
+        if let Some(file) = text(gimli::DW_AT_dwo_name).or_else(|| text(gimli::DW_AT_GNU_dwo_name)) {
+            return Err(Error::Elsewhere {
+                path: path.to_owned(),
+                missing: format!("{} (split DWARF)", file.to_string_lossy()),
+            });
+        }
+        let stem = match root.tag() {
+            gimli::DW_TAG_compile_unit => text(gimli::DW_AT_name).map(|name| unit_stem(&name)),
+            _ => None,
+        };
+        Ok(Unit { header, abbreviations, stem: stem.unwrap_or_default(), str_offsets_base })
+    }
+
+    /// A cursor at an offset of the unit.
+    pub(crate) fn entries(&self, offset: usize) -> gimli::Result<gimli::EntriesRaw<'_, Slice<'a>>> {
+        self.header.entries_raw(&self.abbreviations, Some(gimli::UnitOffset(offset)))
+    }
+}
+
+impl<'a> Strings<'a> {
+    fn get(
+        &self,
+        base: gimli::DebugStrOffsetsBase<usize>,
+        header: &UnitHeader<Slice<'a>>,
+        value: &AttributeValue<Slice<'a>>,
+    ) -> Option<Slice<'a>> {
+        match value {
+            AttributeValue::String(text) => Some(*text),
+            AttributeValue::DebugStrRef(offset) => self.str.get_str(*offset).ok(),
+            AttributeValue::DebugLineStrRef(offset) => self.line_str.get_str(*offset).ok(),
+            AttributeValue::DebugStrOffsetsIndex(index) => {
+                let offset = self.offsets.get_str_offset(header.format(), base, *index).ok()?;
+                self.str.get_str(offset).ok()
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The abbreviation tables of all units, each parsed once.
+fn abbreviations(
+    path: &str,
+    section: &[u8],
+    order: RunTimeEndian,
+    headers: &[UnitHeader<Slice<'_>>],
+) -> Result<HashMap<usize, Arc<Abbreviations>>> {
+    let section = gimli::DebugAbbrev::new(section, order);
+    let offsets: BTreeSet<usize> = headers.iter().map(|h| h.debug_abbrev_offset().0).collect();
+    offsets
+        .into_par_iter()
+        .map(|offset| {
+            let table = section.abbreviations(gimli::DebugAbbrevOffset(offset)).map_err(|error| {
+                let place = format!(".debug_abbrev+{offset:#x}");
+                Error::malformed(path, place, "a table of abbreviations", error)
+            })?;
+            Ok((offset, Arc::new(table)))
+        })
+        .collect()
+}
+
+fn damaged(path: &str, header: &UnitHeader<Slice<'_>>, offset: usize, error: gimli::Error) -> Error {
+    let start = header.offset().0;
+    let section = match header.debug_info_offset() {
+        Some(_) => ".debug_info",
+        None => ".debug_types",
+    };
+    let place = format!("{section}+{:#x}", start.saturating_add(offset));
+    Error::malformed(path, place, "a debugging entry", error)
+}

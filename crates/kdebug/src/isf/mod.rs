@@ -1,0 +1,19 @@
+//! Types and symbols as JSON: the *intermediate symbol format* of Volatility 3.
+//!
+//! Small files of this kind stand in for debug information of hundreds of megabytes, and are easy to
+//! write by hand for tests. Understood beyond the original:
+//!
+//! * `NAME@unit` as the name of a struct or a symbol: the definition in compile unit `unit`, where
+//!   several units define the name differently. Types of one unit refer to each other that way.
+//!   The plain name is a definition of unknown unit.
+//! * `metadata.build_id`: the kernel's build-id in hexadecimal digits.
+//!
+//! Anonymous structs are named `unnamed_…`, and an array of count 0 is a flexible one.
+
+mod json;
+mod read;
+mod write;
+
+pub(crate) use read::{is_isf, load};
+pub(crate) use write::hex;
+pub use write::write;
