@@ -89,6 +89,22 @@ proptest! {
         assert_decodes(&writer, Channel::Data(b"kernel"), &markers);
     }
 
+    /// Which of its two rules 2.4 follows on 32 bits shows only in what decodes; a short sub-buffer may decode by both.
+    #[test]
+    fn the_other_rule_of_2_4(
+        (machine, specs) in machine()
+            .prop_map(|machine| Machine { version: (2, 4), pointer: 4, aligned: true, capped: true, ..machine })
+            .prop_flat_map(|machine| (Just(machine), markers(machine, 2..29))),
+        steps in steps(),
+    ) {
+        let markers = learnt(machine, "kernel", &specs, false);
+        let writer = short(machine, &specs, &steps);
+        let header = Header::parse(&writer.bytes).unwrap();
+        let used = writer.bytes.len();
+        let tally = tally(&writer.bytes, &header, used as u64, Channel::Data(b"kernel"), &markers);
+        prop_assert_eq!((tally.end, tally.stop), (used, None));
+    }
+
     #[test]
     fn format_1_0(
         (machine, specs) in machine()

@@ -17,11 +17,13 @@ pub(super) enum AlignRule {
 impl AlignRule {
     /// The rules a trace of this format may follow, the likelier first.
     ///
-    /// Two only for 2.4 on 32 bits: that version announced natural alignment, but its first viewer still capped. There the
-    /// one that decodes a sub-buffer to its exact end is right.
+    /// Two only for aligned 2.4 on 32 bits: that version announced natural alignment, but its first viewer still capped. There
+    /// the one that decodes a sub-buffer to its exact end is right.
     pub(super) fn candidates(header: &Header) -> &'static [AlignRule] {
         match header.version {
-            Version::V2_4 if header.arch_size == 4 => &[AlignRule::Natural, AlignRule::Capped],
+            Version::V2_4 if header.arch_size == 4 && header.alignment != 0 => {
+                &[AlignRule::Natural, AlignRule::Capped]
+            }
             Version::V2_4 | Version::V2_5 => &[AlignRule::Natural],
             _ => &[AlignRule::Capped],
         }

@@ -137,16 +137,13 @@ pub fn valid_prefix(
     markers: &Markers,
     evidence: &Evidence,
 ) -> Prefix {
-    let mut first = None;
-    for &rule in AlignRule::candidates(header) {
-        let search = Search { bytes, header, channel, markers, evidence, rule };
-        let prefix = search.run();
-        if !prefix.doubtful && prefix.stop.is_none() {
-            return prefix;
-        }
-        first.get_or_insert(prefix);
-    }
-    first.unwrap_or_else(|| nothing(header, false))
+    let prefixes = AlignRule::candidates(header)
+        .iter()
+        .map(|&rule| Search { bytes, header, channel, markers, evidence, rule }.run());
+    // Of two alignment rules the right one explains the bytes without more ado.
+    prefixes
+        .min_by_key(|prefix| (prefix.doubtful, prefix.stop.is_some(), prefix.rule == Rule::Gap))
+        .unwrap_or_else(|| nothing(header, false))
 }
 
 /// The bytes in question are those of an earlier pass.

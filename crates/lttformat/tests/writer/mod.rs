@@ -15,7 +15,7 @@ pub(crate) struct Machine {
     pub(crate) big_endian: bool,
     pub(crate) pointer: usize,
     pub(crate) aligned: bool,
-    /// 2.4 on 32 bits only: whether the tracer caps alignments although the format says it does not.
+    /// 2.4 only: whether the tracer caps alignments although the format says it does not.
     pub(crate) capped: bool,
     /// 1.0 only.
     pub(crate) heartbeat: bool,
@@ -352,9 +352,9 @@ pub(crate) fn machine() -> impl Strategy<Value = Machine> {
     let versions = prop::sample::select(vec![(1, 0), (2, 0), (2, 1), (2, 2), (2, 3), (2, 4), (2, 5), (2, 6)]);
     let pointer = prop::sample::select(vec![4, 8]);
     let compact = (4..12_u32, 4..12_u32, 0..8_u32).prop_map(|(tsc, id, cut)| (tsc, tsc + id.max(7), cut));
-    (versions, any::<[bool; 4]>(), pointer, compact).prop_map(|(version, flags, pointer, compact)| {
-        let [big_endian, aligned, capped, heartbeat] = flags;
-        Machine { version, big_endian, pointer, aligned, capped, heartbeat, compact }
+    (versions, any::<[bool; 3]>(), pointer, compact).prop_map(|(version, flags, pointer, compact)| {
+        let [big_endian, aligned, heartbeat] = flags;
+        Machine { version, big_endian, pointer, aligned, capped: false, heartbeat, compact }
     })
 }
 
