@@ -90,3 +90,139 @@ fn usize_to_u64(len: usize) -> u64 {
 fn u32_to_usize(len: u32) -> usize {
     len as usize
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ltt::Endian;
+
+    const SIZE: u64 = 8192;
+
+    /// An open sub-buffer full of stale bytes, its header of this format.
+    fn open(version: Version, endian: Endian) -> Vec<u8> {
+        let template = Header {
+            version,
+            endian,
+            arch_size: 8,
+            alignment: 8,
+            begin: 0x5f5e_1000,
+            end: 0x5000_0000,
+            lost_or_data_size: u32::MAX,
+            buf_or_sb_size: 77,
+            start_freq: 2_400_000_000,
+            freq_scale: 1,
+            start_tsc: version.has_packed_header().then_some(1),
+            start_monotonic: version.has_packed_header().then_some(2),
+            start_time_sec: 3,
+            start_time_usec: 4,
+            events_lost: version.has_loss_counters().then_some(5),
+            subbuf_corrupt: version.has_loss_counters().then_some(6),
+            packed: version.has_packed_header().then_some(crate::ltt::Packed {
+                begin_freq: 1000,
+                end_freq: 999,
+                arch_type: 1,
+                arch_variant: 2,
+                float_word_order: 0,
+                flight_recorder: 0,
+                tscbits: 27,
+                eventbits: 0,
+                has_heartbeat: false,
+                tsc_lsb_truncate: 0,
+                compact_data_shift: 0,
+            }),
+        };
+        let mut bytes = vec![0xa5; usize::try_from(SIZE).unwrap()];
+        template.write(&mut bytes).unwrap();
+        bytes
+    }
+
+    const COMPLETION: Completion = Completion {
+        valid: 128,
+        last_time: 0x7735_9500,
+        subbuffer_size: SIZE,
+        page_size: 4096,
+        events_lost: 0x7_0000_0008,
+        corrupted: 0x9_0000_000a,
+    };
+
+    #[test]
+    fn every_format_in_both_orders() {
+        for version in Version::ALL {
+            for endian in [Endian::Little, Endian::Big] {
+                let before = open(version, endian);
+                let mut record = before.clone();
+                let len = complete(&mut record, &COMPLETION).unwrap();
+                let short = version.has_short_records();
+                assert_eq!(len, if short { 4096 } else { 8192 });
+                assert_eq!(record.len(), len);
+
+                let open = Header::parse(&before).unwrap();
+                let expected = Header {
+                    end: 0x7735_9500,
+                    lost_or_data_size: if short { 128 } else { 8192 - 128 },
+                    buf_or_sb_size: if short { 4096 } else { 8192 },
+                    events_lost: open.events_lost.map(|_| 8),
+                    subbuf_corrupt: open.subbuf_corrupt.map(|_| 10),
+                    packed: open.packed.clone().map(|packed| crate::ltt::Packed { end_freq: 1000, ..packed }),
+                    ..open
+                };
+                assert_eq!(Header::parse(&record).unwrap(), expected);
+                assert_eq!(expected.used(expected.record_len()), Some(128));
+                assert_eq!(record[expected.len()..128], before[expected.len()..128]);
+                assert!(record[128..].iter().all(|&byte| byte == 0));
+            }
+        }
+    }
+
+    #[test]
+    fn only_these_bytes_change_in_2_6() {
+        let before = open(Version::V2_6, Endian::Little);
+        let mut record = before.clone();
+        let completion = Completion { events_lost: 5, corrupted: 6, ..COMPLETION };
+        complete(&mut record, &completion).unwrap();
+        let mut expected = before;
+        expected[8..16].copy_from_slice(&[0x00, 0x95, 0x35, 0x77, 0, 0, 0, 0]);
+        expected[52..60].copy_from_slice(&[0x80, 0, 0, 0, 0x00, 0x10, 0, 0]);
+        assert_eq!(record[..128], expected[..128]);
+    }
+
+    #[test]
+    fn full_and_empty_sub_buffers() {
+        for (version, header_len) in [(Version::V2_1, 60), (Version::V2_5, 68)] {
+            for valid in [header_len, SIZE] {
+                let mut record = open(version, Endian::Little);
+                let completion = Completion { valid, last_time: 0, ..COMPLETION };
+                complete(&mut record, &completion).unwrap();
+                let header = Header::parse(&record).unwrap();
+                assert_eq!(header.used(header.record_len()), Some(valid));
+                // Never before the begin.
+                assert_eq!(header.end, header.begin);
+            }
+        }
+    }
+
+    #[test]
+    fn contradictory_lengths_are_refused_and_change_nothing() {
+        let before = open(Version::V2_6, Endian::Little);
+        for completion in [
+            Completion { valid: 67, ..COMPLETION },
+            Completion { valid: SIZE + 1, ..COMPLETION },
+            Completion { valid: u64::MAX, ..COMPLETION },
+            Completion { valid: SIZE, subbuffer_size: SIZE - 1, ..COMPLETION },
+            Completion { subbuffer_size: 1 << 32, ..COMPLETION },
+            Completion { page_size: 0, ..COMPLETION },
+            Completion { page_size: u64::MAX, ..COMPLETION },
+            Completion { page_size: 65536, ..COMPLETION },
+        ] {
+            let mut record = before.clone();
+            assert!(complete(&mut record, &completion).is_err(), "{completion:?}");
+            assert_eq!(record, before);
+        }
+        let mut short = before[..100].to_vec();
+        let error = complete(&mut short, &COMPLETION).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "completing a record: expected valid length of at most 100 bytes, found 128"
+        );
+    }
+}

@@ -317,3 +317,222 @@ fn identify(bytes: &[u8]) -> Result<(Endian, Version)> {
 fn field(field: &'static str, offset: usize, expected: &'static str, found: u8) -> Error {
     Error::Field { field, offset, expected, found: u64::from(found) }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Format 2.6, 64-bit little endian, alignment 8; open, first pass.
+    const OPEN_2_6: [u8; 68] = [
+        0x00, 0x10, 0x5e, 0x5f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // begin, end
+        0xed, 0xb7, 0xd6, 0x00, 2, 6, 8, 8, 0x00, 0x3b, 0x3d, 0x4b, 0, 0, 0, 0, // magic …, seconds
+        0x40, 0xe2, 0x01, 0x00, 0, 0, 0, 0, 0x00, 0x18, 0x0d, 0x8f, 0, 0, 0,
+        0, // microseconds, frequency
+        1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, // scale, data_size, sb_size, lost
+        0, 0, 0, 0, // corrupt
+    ];
+
+    /// Format 2.1, 32-bit big endian, alignment 4; complete.
+    const COMPLETE_2_1: [u8; 60] = [
+        0, 0, 0, 0, 0, 0, 0x10, 0x00, 0, 0, 0, 0, 0, 0, 0x90, 0x00, // begin, end
+        0x00, 0xd6, 0xb7, 0xed, 2, 1, 4, 4, 0, 0, 0, 0, 0x48, 0xd6, 0x3d, 0x80, // magic …, seconds
+        0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0x0f, 0x42, 0x40, // microseconds, frequency
+        0, 0, 0x03, 0xe8, 0, 0, 0x03, 0x44, 0, 1, 0, 0, // scale, lost_size, buf_size
+    ];
+
+    /// The same header from a machine of the other byte order; `words` are the lengths of the fields.
+    fn other_order<const N: usize>(mut bytes: [u8; N], words: &[usize]) -> [u8; N] {
+        let mut rest = &mut bytes[..];
+        for &len in words {
+            let (word, after) = std::mem::take(&mut rest).split_at_mut(len);
+            word.reverse();
+            rest = after;
+        }
+        assert!(rest.is_empty());
+        bytes
+    }
+
+    const WORDS_2_1: [usize; 14] = [8, 8, 4, 1, 1, 1, 1, 8, 8, 8, 4, 4, 4, 0];
+    const WORDS_2_6: [usize; 15] = [8, 8, 4, 1, 1, 1, 1, 8, 8, 8, 4, 4, 4, 4, 4];
+
+    fn assert_written_back(header: &Header, bytes: &[u8]) {
+        let mut out = bytes.to_vec();
+        out[..header.len()].fill(0xa5);
+        out.push(0x77);
+        header.write(&mut out).unwrap();
+        assert_eq!(out, [bytes, &[0x77]].concat());
+    }
+
+    #[test]
+    fn open_2_6_in_both_orders() {
+        for (endian, bytes) in [(Endian::Little, OPEN_2_6), (Endian::Big, other_order(OPEN_2_6, &WORDS_2_6))]
+        {
+            let header = Header::parse(&bytes).unwrap();
+            let expected = Header {
+                version: Version::V2_6,
+                endian,
+                arch_size: 8,
+                alignment: 8,
+                begin: 0x5f5e_1000,
+                end: 0,
+                lost_or_data_size: u32::MAX,
+                buf_or_sb_size: 0,
+                start_freq: 2_400_000_000,
+                freq_scale: 1,
+                start_tsc: None,
+                start_monotonic: None,
+                start_time_sec: 1_262_304_000,
+                start_time_usec: 123_456,
+                events_lost: Some(0),
+                subbuf_corrupt: Some(0),
+                packed: None,
+            };
+            assert_eq!(header, expected);
+            assert_eq!((header.len(), header.used(4096), header.is_closed()), (68, None, false));
+            assert_written_back(&header, &bytes);
+        }
+    }
+
+    #[test]
+    fn complete_2_1_in_both_orders() {
+        for (endian, bytes) in
+            [(Endian::Big, COMPLETE_2_1), (Endian::Little, other_order(COMPLETE_2_1, &WORDS_2_1))]
+        {
+            let header = Header::parse(&bytes).unwrap();
+            assert_eq!((header.version, header.endian, header.len()), (Version::V2_1, endian, 60));
+            assert_eq!((header.arch_size, header.alignment), (4, 4));
+            assert_eq!((header.begin, header.end), (0x1000, 0x9000));
+            assert_eq!((header.start_time_sec, header.start_time_usec), (1_222_000_000, 5));
+            assert_eq!((header.start_freq, header.freq_scale), (1_000_000, 1000));
+            assert_eq!((header.record_len(), header.used(65536)), (65536, Some(65536 - 836)));
+            assert_eq!((header.events_lost, header.subbuf_corrupt), (None, None));
+            assert_written_back(&header, &bytes);
+        }
+    }
+
+    /// The fields of the long headers, in their order; every one has a value of its own.
+    fn packed_header(version: (u8, u8), endian: Endian) -> Vec<u8> {
+        let word = |value: u64, len: usize| {
+            let mut bytes = value.to_le_bytes()[..len].to_vec();
+            if endian == Endian::Big {
+                bytes.reverse();
+            }
+            bytes
+        };
+        let mut fields = vec![word(0x1001, 8), word(0x1002, 8), word(0x1003, 8), word(0x1004, 8)];
+        fields.extend([
+            word(100, 4),
+            word(8192, 4),
+            word(0x00d6_b7ed, 4),
+            word(11, 4),
+            word(12, 4),
+            word(13, 4),
+        ]);
+        fields.push(vec![8, version.0, version.1, 2]);
+        // 1.0: has_heartbeat, alignment, tsc_lsb_truncate, tscbits, compact_data_shift.
+        // 2.0: alignment, tscbits, eventbits, unused.
+        fields.push(if version == (1, 0) { vec![1, 8, 5, 10, 17] } else { vec![8, 27, 5, 0xa5] });
+        fields.extend([word(1, 4), word(0x1005, 8), word(0x1006, 8), word(0x1007, 8)]);
+        fields.extend([word(0x1008, 8), word(0x1009, 8)]);
+        fields.concat()
+    }
+
+    #[test]
+    fn packed_headers_in_both_orders() {
+        for (version, endian) in [
+            (Version::V1_0, Endian::Little),
+            (Version::V1_0, Endian::Big),
+            (Version::V2_0, Endian::Little),
+            (Version::V2_0, Endian::Big),
+        ] {
+            let bytes = packed_header((version.major, version.minor), endian);
+            let header = Header::parse(&bytes).unwrap();
+            let v1 = version == Version::V1_0;
+            assert_eq!(bytes.len(), header.len());
+            assert_eq!(
+                (header.version, header.endian, header.arch_size, header.alignment),
+                (version, endian, 8, 8)
+            );
+            assert_eq!((header.begin, header.end), (0x1001, 0x1003));
+            assert_eq!((header.used(8192), header.record_len()), (Some(8092), 8192));
+            assert_eq!((header.freq_scale, header.start_freq), (1, 0x1005));
+            assert_eq!((header.start_tsc, header.start_monotonic), (Some(0x1006), Some(0x1007)));
+            assert_eq!((header.start_time_sec, header.start_time_usec), (0x1008, 0x1009));
+            let expected = Packed {
+                begin_freq: 0x1002,
+                end_freq: 0x1004,
+                arch_type: 11,
+                arch_variant: 12,
+                float_word_order: 13,
+                flight_recorder: 2,
+                tscbits: if v1 { 10 } else { 27 },
+                eventbits: if v1 { 0 } else { 5 },
+                has_heartbeat: v1,
+                tsc_lsb_truncate: if v1 { 5 } else { 0 },
+                compact_data_shift: if v1 { 17 } else { 0 },
+            };
+            assert_eq!(header.packed.as_ref(), Some(&expected));
+            assert_written_back(&header, &bytes);
+        }
+    }
+
+    #[test]
+    fn used_lengths() {
+        let with =
+            |header: &[u8], field| Header { lost_or_data_size: field, ..Header::parse(header).unwrap() };
+        let lost = |field| with(&COMPLETE_2_1, field).used(65536);
+        assert_eq!([lost(0), lost(65536 - 60)], [Some(65536), Some(60)]);
+        assert_eq!([lost(65536 - 59), lost(65537), lost(u32::MAX)], [None; 3]);
+        let data = |field| with(&OPEN_2_6, field).used(4096);
+        assert_eq!([data(68), data(4096)], [Some(68), Some(4096)]);
+        assert_eq!([data(67), data(4097), data(u32::MAX)], [None; 3]);
+    }
+
+    #[test]
+    fn what_is_no_header() {
+        let message = |bytes: &[u8]| Header::parse(bytes).unwrap_err().to_string();
+        let patched = |offset: usize, value: u8| {
+            let mut bytes = OPEN_2_6;
+            bytes[offset] = value;
+            message(&bytes)
+        };
+        assert_eq!(message(&[]), "sub-buffer header: expected 60 bytes, found 0");
+        assert_eq!(message(&OPEN_2_6[..67]), "sub-buffer header: expected 68 bytes, found 67");
+        assert_eq!(
+            message(&[0; 68]),
+            "sub-buffer header: expected magic 0xd6b7ed at byte 16 or 40, found 0x00000000 and 0x00000000"
+        );
+        assert_eq!(
+            patched(21, 7),
+            "sub-buffer header: expected trace format 1.0 or 2.0 to 2.6, found 2.7 (magic at byte 16)"
+        );
+        // The right version at the wrong place.
+        assert!(patched(21, 0).contains("found 2.0"));
+        assert_eq!(patched(22, 3), "sub-buffer header: expected 4 or 8 in arch_size (byte 22), found 3");
+        assert!(patched(23, 3).contains("alignment (byte 23), found 3"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_do_no_harm(mut bytes in prop::collection::vec(any::<u8>(), 0..160), at_40: bool, version in 0..8_usize) {
+            let _ = Header::parse(&bytes);
+            // And with a magic.
+            let (magic, place) = if at_40 { (40, 57) } else { (16, 20) };
+            if let Some(bytes) = bytes.get_mut(magic..magic + 4) {
+                bytes.copy_from_slice(&MAGIC.to_be_bytes());
+            }
+            let version = Version::ALL[version];
+            if let Some(bytes) = bytes.get_mut(place..place + 2) {
+                bytes.copy_from_slice(&[version.major, version.minor]);
+            }
+            if let Ok(header) = Header::parse(&bytes) {
+                let _ = header.used(u64::from(header.buf_or_sb_size));
+                let mut out = bytes.clone();
+                header.write(&mut out).unwrap();
+                prop_assert_eq!(Header::parse(&out).unwrap(), header);
+            }
+        }
+    }
+}
