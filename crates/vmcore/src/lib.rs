@@ -60,8 +60,8 @@
 //!
 //! Opening reads headers, notes and the bitmap; a page is read and decoded when it is touched. In memory are 2 MiB of index
 //! for a terabyte of dumped pages, 24 bytes for each program header or record of a flattened stream, and the cache
-//! ([`OpenOptions::cache_pages`]). Files are mapped; the part of the mapping that counts as memory in use is kept below
-//! about 16 MiB by dropping pages that were read ([`bytes`]).
+//! ([`OpenOptions::cache_pages`]). Short reads go through a mapping of the file, of which about
+//! 16 MiB at most are kept resident; long ones are `pread` ([`bytes`]).
 //!
 //! # Threads
 //!

@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct OpenOptions {
-    /// Read with `pread` instead of mapping the file: slower, but a file that shrinks meanwhile is an error and not the
-    /// end of the process. For network file systems.
+    /// Do not map the file: short reads take longer, but a file that shrinks meanwhile is an error and not the end of
+    /// the process. For network file systems.
     pub no_mmap: bool,
     /// How many decoded pages are kept, counted in pages of 4 KiB. Costs nothing in formats without compression.
     pub cache_pages: usize,
@@ -243,8 +243,9 @@ impl Vmcore {
     }
 }
 
-/// Cost: for ELF and raw pages one copy from the file; for compressed pages one decoding on a cache miss, directly into
-/// `buf` where it takes a whole page. Nothing is allocated but by the first read of a thread.
+/// Cost: for ELF one copy for each run of addresses that the file stores together, for raw pages one for each page; for
+/// compressed pages one decoding on a cache miss, directly into `buf` where it takes a whole page. Nothing is allocated
+/// but by the first read of a thread.
 impl PhysMemory for Vmcore {
     fn read_phys(&self, addr: PhysAddr, buf: &mut [u8]) -> Result<(), MemoryError> {
         match &self.store {
