@@ -9,13 +9,24 @@
 
 mod abi;
 mod addr;
+pub mod cpu;
 mod damage;
+pub mod debugfs;
 mod layout;
+pub mod list;
 pub mod ltt;
+pub mod markers;
+mod memory;
+mod mirror;
 pub mod pages;
+pub mod percpu;
+pub mod relay;
+pub mod ring;
 mod routes;
 mod subbuffer;
 mod target;
+mod vfs;
+mod wanted;
 
 pub use abi::{Abi, Endian, WordSize};
 pub use addr::{PhysAddr, VirtAddr};
@@ -25,3 +36,4 @@ pub use pages::{Hole, PageList, PageRef};
 pub use routes::{Options, Routes};
 pub use subbuffer::{State, SubBuffer};
 pub use target::{ReadError, ReadErrorKind, Target};
+pub use wanted::{Wanted, wanted};

@@ -35,6 +35,12 @@ pub trait Target: Sync {
     fn constant(&self, name: &str) -> Option<u64>;
 }
 
+impl fmt::Debug for dyn Target + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target").field("abi", &self.abi()).finish_non_exhaustive()
+    }
+}
+
 /// Why memory could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReadErrorKind {

@@ -1,0 +1,69 @@
+//! What all walkers together need to know of a kernel's types and symbols.
+
+use crate::{cpu, debugfs, list, ltt, markers, pages, percpu, relay, vfs};
+
+/// Names to look up in debug information.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Structures and unions; every definition of each.
+    pub structs: Vec<&'static str>,
+    /// Symbols; every one of each name.
+    pub symbols: Vec<&'static str>,
+    /// Enumerations.
+    pub enums: Vec<&'static str>,
+}
+
+/// Union of the declarations of all walkers. No kernel has all of it; what is missing a walker does without, or reports.
+#[must_use]
+pub fn wanted() -> Wanted {
+    let structs = [
+        ltt::STRUCTS,
+        ltt::HEADER_STRUCTS,
+        ltt::ROOT_STRUCTS,
+        relay::STRUCTS,
+        debugfs::ROOT_STRUCTS,
+        debugfs::RECOGNISE_STRUCTS,
+        list::STRUCTS,
+        markers::STRUCTS,
+        pages::STRUCTS,
+        percpu::STRUCTS,
+        vfs::STRUCTS,
+    ];
+    let symbols = [
+        ltt::SYMBOLS,
+        relay::SYMBOLS,
+        debugfs::ROOT_SYMBOLS,
+        debugfs::RECOGNISE_SYMBOLS,
+        cpu::SYMBOLS,
+        markers::SYMBOLS,
+        pages::SYMBOLS,
+        percpu::SYMBOLS,
+    ];
+    let unique = |mut names: Vec<&'static str>| {
+        names.sort_unstable();
+        names.dedup();
+        names
+    };
+    Wanted {
+        structs: unique(
+            structs.iter().flat_map(|module| module.iter()).flat_map(|names| names.iter()).copied().collect(),
+        ),
+        symbols: unique(symbols.iter().flat_map(|module| module.iter()).copied().collect()),
+        enums: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn declares_every_era_once() {
+        let wanted = wanted();
+        for name in ["ltt_chanbuf", "ltt_channel_buf_struct", "rchan_buf", "buf_page", "x8664_pda", "dentry"]
+        {
+            assert_eq!(wanted.structs.iter().filter(|have| **have == name).count(), 1, "{name}");
+        }
+        assert_eq!(wanted.symbols.iter().filter(|name| **name == "relay_channels").count(), 1);
+    }
+}
