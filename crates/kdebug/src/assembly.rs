@@ -6,7 +6,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 /// Kernel structs nest about a dozen deep.
-const MAX_DEPTH: usize = 32;
+const MAX_DEPTH: usize = 24;
 /// Members of a struct counted through everything it contains; `task_struct` has some thousands.
 const MAX_WEIGHT: usize = 1 << 16;
 

@@ -25,7 +25,7 @@ const MIN_HEADER: usize = 24;
 /// Typedefs, qualifiers and pointers that may follow each other.
 const MAX_HOPS: u8 = 64;
 /// Arrays of arrays.
-const MAX_ARRAYS: u8 = 8;
+const MAX_ARRAYS: u8 = 4;
 
 const INT: u32 = 1;
 const PTR: u32 = 2;

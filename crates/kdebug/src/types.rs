@@ -5,6 +5,9 @@ use std::sync::Arc;
 /// More dotted paths than any kernel struct has; bounds [`Struct::flatten`] on hostile input.
 const MAX_PATHS: usize = 1 << 16;
 
+/// Different definitions kept of one name; kernels have up to three.
+const MAX_DEFINITIONS: usize = 256;
+
 /// Struct or union.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StructKind {
@@ -235,6 +238,7 @@ impl Struct {
 
 /// Adds a definition to those known of its name: to the equal one, or as a new one.
 pub(crate) fn merge(definitions: &mut Vec<Arc<Struct>>, new: Arc<Struct>) {
+    let is_room = definitions.len() < MAX_DEFINITIONS;
     match definitions.iter_mut().find(|known| known.same_layout(&new)) {
         Some(known) => {
             let fresh: Vec<String> =
@@ -243,7 +247,8 @@ pub(crate) fn merge(definitions: &mut Vec<Arc<Struct>>, new: Arc<Struct>) {
                 Arc::make_mut(known).units.extend(fresh);
             }
         }
-        None => definitions.push(new),
+        None if is_room => definitions.push(new),
+        None => {}
     }
 }
 

@@ -331,6 +331,33 @@ fn loops_of_types_end() {
 }
 
 #[test]
+fn deep_nesting_needs_little_stack_and_doubling_little_memory() {
+    let mut build = Build::new(4, false);
+    let unit = build.unit("deep.c");
+    let mut inner = build.int(unit, "int", 4, true);
+    for level in 0..200 {
+        let mut array = inner;
+        for _ in 0..4 {
+            let outside = build.top(unit, gimli::DW_TAG_array_type, "");
+            build.type_of(outside, array);
+            array = outside;
+        }
+        let outer = build.sized(unit, gimli::DW_TAG_structure_type, &format!("level{level}"), 8);
+        build.member(outer, "a", array, constant(0));
+        build.member(outer, "b", inner, constant(0));
+        build.member(outer, "c", inner, constant(0));
+        inner = outer;
+    }
+    // A debug build needs the most; worker threads have twice as much by default.
+    let pool = rayon::ThreadPoolBuilder::new().stack_size(1 << 20).build().unwrap();
+    let types = pool.install(|| load(build, &["level199", "level5", "level20"]));
+    let paths = |name: &str| types.structs(name)[0].flatten().len();
+    assert_eq!(paths("level5"), 3 * ((1 << 6) - 1), "complete");
+    assert!(paths("level20") <= 1 << 16);
+    assert!(paths("level199") <= 1 << 16);
+}
+
+#[test]
 fn a_supplementary_file_is_asked_for() {
     let mut build = Build::new(4, false);
     let unit = build.unit("dwz.c");

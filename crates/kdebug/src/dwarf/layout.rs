@@ -11,8 +11,9 @@ use gimli::{AttributeValue, DwAt, DwTag};
 /// Qualifiers, typedefs and pointers that may follow each other; ends loops of references.
 const MAX_HOPS: u8 = 64;
 /// Arrays of typedefs of arrays.
-const MAX_ARRAYS: u8 = 8;
-/// Dimensions of an array.
+const MAX_ARRAYS: u8 = 4;
+/// Dimensions of an array. They are read for each use of the array, so their number is limited, while
+/// structs are read once.
 const MAX_DIMENSIONS: usize = 16;
 
 /// Unit and offset of an entry.
@@ -125,7 +126,7 @@ impl<'d, 'a> Builder<'d, 'a> {
         };
         let size = unsigned(&entry, gimli::DW_AT_byte_size).unwrap_or(0);
         let mut members = Vec::new();
-        for child in self.children(place, gimli::DW_TAG_member)? {
+        for child in self.children(place, gimli::DW_TAG_member, usize::MAX)? {
             members.extend(self.member(place.0, &child, size)?);
         }
         let built = Struct { name: own, kind, size, units: Vec::new(), members };
@@ -133,8 +134,8 @@ impl<'d, 'a> Builder<'d, 'a> {
         Ok(self.assembly.finish(built).map_or(opaque, Type::Struct))
     }
 
-    /// The children of an entry that have a certain tag.
-    fn children(&self, place: Place, tag: DwTag) -> Result<Vec<Entry<'a>>> {
+    /// The children of an entry that have a certain tag, among the first `limit` entries below it.
+    fn children(&self, place: Place, tag: DwTag, limit: usize) -> Result<Vec<Entry<'a>>> {
         let mut children = Vec::new();
         let Some(unit) = self.debug.unit(place.0) else { return Ok(children) };
         let mut offset = place.1;
@@ -147,7 +148,10 @@ impl<'d, 'a> Builder<'d, 'a> {
             }
             // Depth of the next entry: 1 for the children themselves.
             let mut depth = 1usize;
-            while depth > 0 && !entries.is_empty() {
+            for _ in 0..limit {
+                if depth == 0 || entries.is_empty() {
+                    break;
+                }
                 offset = entries.next_offset().0;
                 let mut entry = Entry::null();
                 if !entries.read_entry(&mut entry)? {
@@ -280,7 +284,7 @@ impl<'d, 'a> Builder<'d, 'a> {
     }
 
     fn array(&self, place: Place, elem: Type) -> Result<Type> {
-        let dimensions = self.children(place, gimli::DW_TAG_subrange_type)?;
+        let dimensions = self.children(place, gimli::DW_TAG_subrange_type, MAX_DIMENSIONS + 1)?;
         if dimensions.len() > MAX_DIMENSIONS {
             return Ok(Type::Opaque { name: String::new() });
         }

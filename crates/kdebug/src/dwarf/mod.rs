@@ -7,7 +7,7 @@
 //! 1. [`names`]: the wanted names are searched in the string sections once. From then on a name is an
 //!    offset, and no string is compared.
 //! 2. [`scan`]: all units in parallel, only the entries at top level; what is below functions and
-//!    structs is jumped over by `DW_AT_sibling`.
+//!    structs is jumped over by `DW_AT_sibling`, mostly without decoding anything ([`plan`]).
 //! 3. [`layout`]: definitions that look different are built in full, following references of types;
 //!    equal ones are merged and remember all their units.
 //!
@@ -24,6 +24,7 @@
 mod expr;
 mod layout;
 mod names;
+mod plan;
 mod scan;
 mod units;
 
@@ -41,6 +42,8 @@ use units::{Debug, Sections};
 
 /// Up to this many look-alikes are compared in full.
 const FEW: usize = 8;
+/// Definitions of one name that are built, so that hostile files cannot have them all built.
+const MAX_BUILT: usize = 1024;
 
 /// Whether the file has DWARF, be it that it points to types elsewhere.
 pub(crate) fn is_present(image: &Image<'_>) -> bool {
@@ -95,6 +98,7 @@ fn definitions(debug: &Debug<'_>, hits: &[(usize, Hit)], first_only: bool) -> Re
         }
     }
     tasks.sort_by_key(|(unit, hit, _)| (*unit, hit.offset));
+    tasks.truncate(MAX_BUILT);
     let built: Vec<Option<Struct>> = tasks
         .par_iter()
         .map(|(unit, hit, _)| layout::Builder::new(debug).definition(*unit, hit.offset))

@@ -59,6 +59,12 @@ impl Names {
         get(&self.is_enum, name).is_some_and(|wanted| *wanted)
     }
 
+    /// Whether some wanted name begins at this offset of the string section. May err only towards yes.
+    #[inline]
+    pub(crate) fn may_be_wanted(&self, offset: usize) -> bool {
+        self.strings.may_have(offset)
+    }
+
     /// Which wanted name a `DW_AT_name` is, if any. Indexed strings have to be resolved to an offset
     /// first: see [`Unit::string_offset`](super::units::Unit::string_offset).
     pub(crate) fn lookup(&self, value: &AttributeValue<Slice<'_>>) -> Option<u32> {
@@ -97,12 +103,13 @@ impl Offsets {
     }
 
     #[inline]
+    fn may_have(&self, offset: usize) -> bool {
+        self.maybe.get(offset / 64).is_some_and(|word| word >> (offset % 64) & 1 != 0)
+    }
+
+    #[inline]
     fn get(&self, offset: usize) -> Option<u32> {
-        let word = self.maybe.get(offset / 64)?;
-        if word & (1 << (offset % 64)) == 0 {
-            return None;
-        }
-        self.names.get(&offset).copied()
+        if self.may_have(offset) { self.names.get(&offset).copied() } else { None }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::expr::constant;
 use super::layout::structure_behind;
 use super::names::Names;
+use super::plan::{Passed, Passer};
 use super::units::{Debug, Slice, Unit};
 use crate::error::Result;
 use crate::wanted::WantedSets;
@@ -131,41 +132,58 @@ impl<'p, 'a> Pass<'p, 'a> {
             return Ok(());
         }
         let enums = self.found.enums_open(self.names, self.number);
-        while !entries.is_empty() {
-            *offset = entries.next_offset().0;
-            let Some(abbreviation) = entries.read_abbreviation()? else { break };
-            let attributes = abbreviation.attributes();
-            let wanted = matches!(
-                abbreviation.tag(),
-                gimli::DW_TAG_structure_type
-                    | gimli::DW_TAG_union_type
-                    | gimli::DW_TAG_typedef
-                    | gimli::DW_TAG_enumeration_type
-            );
-            if !wanted && !abbreviation.has_children() {
-                entries.skip_attributes(attributes)?;
-                continue;
-            }
-            let top = self.top(&mut entries, attributes, wanted)?;
-            if abbreviation.tag() == gimli::DW_TAG_enumeration_type && enums && abbreviation.has_children() {
-                self.enumerators(&mut entries, &top)?;
-                continue;
-            }
-            if abbreviation.has_children() {
-                skip_children(unit, &mut entries, top.sibling)?;
-            }
-            if let Some(name) = top.name
-                && !top.declaration
-                && self.names.is_struct(name)
-                && self.is_definition(abbreviation.tag(), *offset)
-            {
-                let length = entries.next_offset().0.saturating_sub(*offset);
-                let shape = Shape { tag: abbreviation.tag().0, size: top.size, line: top.line, length };
-                self.out.hits.push(Hit { name, offset: *offset, shape });
-                self.found.set(name, self.number);
-            }
+        let mut passer = Passer::new(unit, self.names, self.debug.endian, enums)?;
+        let mut next = entries.next_offset().0;
+        while !passer.is_end(next) {
+            *offset = next;
+            next = match passer.pass(next) {
+                Passed::To(next) => next,
+                Passed::Decode => match self.entry(next, enums)? {
+                    Some(next) => next,
+                    None => break,
+                },
+            };
         }
         Ok(())
+    }
+
+    /// Decodes an entry of the top level; the offset of the next one, or `None` at the end.
+    fn entry(&mut self, offset: usize, enums: bool) -> gimli::Result<Option<usize>> {
+        let unit = self.unit;
+        let mut entries = unit.entries(offset)?;
+        let Some(abbreviation) = entries.read_abbreviation()? else { return Ok(None) };
+        let attributes = abbreviation.attributes();
+        let wanted = matches!(
+            abbreviation.tag(),
+            gimli::DW_TAG_structure_type
+                | gimli::DW_TAG_union_type
+                | gimli::DW_TAG_typedef
+                | gimli::DW_TAG_enumeration_type
+        );
+        if !wanted && !abbreviation.has_children() {
+            entries.skip_attributes(attributes)?;
+            return Ok(Some(entries.next_offset().0));
+        }
+        let top = self.top(&mut entries, attributes, wanted)?;
+        if abbreviation.has_children() {
+            if enums && abbreviation.tag() == gimli::DW_TAG_enumeration_type {
+                self.enumerators(&mut entries, &top)?;
+            } else {
+                skip_children(unit, &mut entries, top.sibling)?;
+            }
+        }
+        let next = entries.next_offset().0;
+        if let Some(name) = top.name
+            && !top.declaration
+            && self.names.is_struct(name)
+            && self.is_definition(abbreviation.tag(), offset)
+        {
+            let length = next.saturating_sub(offset);
+            let shape = Shape { tag: abbreviation.tag().0, size: top.size, line: top.line, length };
+            self.out.hits.push(Hit { name, offset, shape });
+            self.found.set(name, self.number);
+        }
+        Ok(Some(next))
     }
 
     /// Whether an entry defines a struct, directly or as a typedef of one defined in this file.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Names of anonymous structs begin like this.
 const UNNAMED: &str = "unnamed_";
 /// Arrays and pointers that may follow each other; JSON's own nesting is limited too.
-const MAX_HOPS: u8 = 8;
+const MAX_HOPS: u8 = 4;
 
 /// Whether the file is JSON, as far as its first character tells.
 pub(crate) fn is_isf(bytes: &[u8]) -> bool {
