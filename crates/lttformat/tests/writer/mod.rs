@@ -207,7 +207,7 @@ impl Writer {
         let alignment = if marker.aligned { machine.alignment() } else { 0 };
         let fields = if marker.data_in_header { &marker.fields[1..] } else { &marker.fields[..] };
         let held = if marker.data_in_header { &values[1..] } else { values };
-        let mut payload = Writer { bytes: Vec::new(), written: Vec::new(), ..self.clone() };
+        let mut payload = Writer { machine, bytes: Vec::new(), begin: 0, now: 0, written: Vec::new() };
         for (field, value) in fields.iter().zip(held) {
             match value {
                 Datum::Text(text) => {
