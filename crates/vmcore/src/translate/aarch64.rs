@@ -136,8 +136,11 @@ impl Architecture for AArch64 {
         let configured =
             clues.number("VA_BITS").and_then(|bits| u32::try_from(bits).ok()).unwrap_or(form_bits);
         for bits in [configured, form_bits].into_iter().filter(|bits| (36..=52).contains(bits)) {
-            // From 5.4 on the lower half, before that the upper one.
-            for first in [!low_bits(bits), !low_bits(bits - 1)] {
+            // From 5.4 on the lower half, before that the upper one; never where the image is, but in the upper half
+            // to 4.5.
+            let halves = [!low_bits(bits), !low_bits(bits - 1)];
+            let image_is_low = found.linear.first().is_some_and(|image| image.first < !low_bits(bits - 1));
+            for first in halves.into_iter().skip(usize::from(image_is_low)) {
                 let phys = stated.map(|(phys, _)| phys).or_else(|| {
                     let last = first | low_bits(bits - 1);
                     let mut mapped = None;

@@ -94,7 +94,7 @@ impl Clues<'_> {
     ///
     /// Only this is sure to be mapped linearly: modules and, on arm64, vmalloc begin right behind the image.
     pub(crate) fn image(&self, kaslr: u64) -> Option<(u64, u64)> {
-        const INSIDE: [&str; 8] = [
+        const INSIDE: [&str; 7] = [
             "_text",
             "_stext",
             "linux_banner",
@@ -102,18 +102,12 @@ impl Clues<'_> {
             "init_top_pgt",
             "init_level4_pgt",
             "swapper_pg_dir",
-            "_end",
         ];
+        let page = self.mem.page_size().clamp(1, 1 << 32).next_power_of_two() - 1;
         let known = INSIDE.iter().filter_map(|name| self.symbol(&[name], kaslr));
         let (first, last) = known.fold((u64::MAX, 0), |(first, last), at| (first.min(at), last.max(at)));
-        let page = self.mem.page_size().max(1);
-        // Each of these symbols but `_end` is followed by more of the image.
-        (first <= last).then(|| {
-            (
-                first - first % page,
-                last.checked_next_multiple_of(page).map_or(u64::MAX, |end| end.max(last + 1) - 1),
-            )
-        })
+        let end = self.symbol(&["_end"], kaslr).map_or(0, |end| end.wrapping_sub(1));
+        (first <= last).then_some((first & !page, last.max(end) | page))
     }
 
     /// Virtual minus physical address of the program header which holds a virtual address.

@@ -31,11 +31,10 @@ pub(crate) struct Source<'a> {
 
 /// See [`AddressSpace::locate`].
 pub(crate) fn locate(source: &Source<'_>, hints: &Hints<'_>) -> Result<AddressSpace> {
-    let machine = source.mem.machine();
     let mut search = Search {
         source,
         hints,
-        architecture: architecture::of(machine),
+        architecture: architecture::of(source.mem.machine()),
         registers: registers::from_notes(source.notes, source.mem.abi()),
         tried: Vec::new(),
         rejected: Vec::new(),
@@ -48,11 +47,6 @@ pub(crate) fn locate(source: &Source<'_>, hints: &Hints<'_>) -> Result<AddressSp
         unusable => {
             if let Some(found) = unusable {
                 rejected.push(format!("{}: {}", found.candidate.how, found.verdict.reason));
-            }
-            if tried.is_empty() {
-                tried.push(format!(
-                    "nothing to go by: no VMCOREINFO, no symbols, no virtual addresses ({machine})"
-                ));
             }
             tried.append(&mut rejected);
             tried.push(
@@ -115,6 +109,9 @@ impl Search<'_> {
             if self.search_vmcoreinfo(stated.map(|(info, _)| info)) || self.search_banner() {
                 return;
             }
+        }
+        if self.architecture.is_none() {
+            self.tried.push(format!("page tables of {} are not understood", source.mem.machine()));
         }
         self.segments(stated.map(|(info, _)| info));
     }
@@ -210,8 +207,11 @@ impl Search<'_> {
         if better {
             let (stage, vmcoreinfo) = (stage.into(), info.cloned());
             self.best = Some(Found { stage, candidate, verdict, vmcoreinfo, banner_at, stated });
-        } else if self.rejected.len() < REJECTED_MAX {
-            self.rejected.push(format!("{stage}: {}: {}", candidate.how, verdict.reason));
+            return;
+        }
+        let line = format!("{stage}: {}: {}", candidate.how, verdict.reason);
+        if self.rejected.len() < REJECTED_MAX && !self.rejected.contains(&line) {
+            self.rejected.push(line);
         }
     }
 }

@@ -12,7 +12,7 @@
 //! | searches of physical memory | `search.rs` |
 //! | page tables of any form | `paging.rs`, `tlb.rs` |
 //!
-//! A new architecture is one file with an [`Architecture`](architecture::Architecture) and one line in
+//! A new architecture is one file with an `Architecture` and one line in
 //! `architecture.rs`. Machines without one are served by the program headers of an ELF core, where these carry virtual
 //! addresses.
 
@@ -25,6 +25,8 @@ mod locate;
 mod paging;
 mod regions;
 mod registers;
+#[cfg(test)]
+mod scenarios;
 mod search;
 mod segments;
 mod space;

@@ -230,7 +230,7 @@ mod tests {
                 Machine::X86_64
             }
             fn ranges(&self) -> Vec<std::ops::Range<u64>> {
-                Vec::from([0..0x30_0000])
+                std::iter::once(0..0x30_0000).collect()
             }
         }
         let mut ram = Ram::new(Machine::X86_64, Abi::LE64);

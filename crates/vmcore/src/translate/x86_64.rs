@@ -105,8 +105,30 @@ impl Architecture for X86_64 {
             0xff10_0000_0000_0000, // 5 levels, to 4.19
         ];
         maps.extend(constants.map(|base| map(base, "the usual place", false)));
+        maps.extend(
+            found
+                .paging
+                .and_then(|paging| random_direct_map(clues, &paging))
+                .map(|base| map(base, "page tables", false)),
+        );
         maps
     }
+}
+
+/// Where the tables have the direct map, if it was put at a random place: the lowest mapping that lies as one does.
+fn random_direct_map(clues: &Clues<'_>, paging: &Paging) -> Option<u64> {
+    let first = if paging.form.levels() == 5 { 0xff10_0000_0000_0000 } else { 0xffff_8800_0000_0000 };
+    let mut base = None;
+    paging.visit(clues.mem, first, KERNEL_MAP - 1, ENTRIES_MAX, &mut |mapping| {
+        let delta = mapping.va.wrapping_sub(mapping.pa);
+        // Random places are multiples of 1 GiB; other mappings lie so by chance only.
+        if delta >= first && delta % (1 << 30) == 0 {
+            base = Some(delta);
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    });
+    base
 }
 
 /// `va - pa` of the image.
