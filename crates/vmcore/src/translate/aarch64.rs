@@ -135,7 +135,10 @@ impl Architecture for AArch64 {
         let form_bits = paging.form.va_bits();
         let configured =
             clues.number("VA_BITS").and_then(|bits| u32::try_from(bits).ok()).unwrap_or(form_bits);
-        for bits in [configured, form_bits].into_iter().filter(|bits| (36..=52).contains(bits)) {
+        // 5.4 to 5.8 on a processor without the 52 bits it was configured for.
+        let fallen_back = (configured == 52 && stated.is_some()).then_some(48);
+        let widths = [configured, form_bits].into_iter().chain(fallen_back);
+        for bits in widths.filter(|bits| (36..=52).contains(bits)) {
             // From 5.4 on the lower half, before that the upper one; never where the image is, but in the upper half
             // to 4.5.
             let halves = [!low_bits(bits), !low_bits(bits - 1)];
