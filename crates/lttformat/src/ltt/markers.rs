@@ -338,3 +338,115 @@ impl fmt::Display for Conflict {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn empty(version: Version) -> Markers {
+        let mut bytes = vec![0; version.header_len()];
+        bytes[16..24].copy_from_slice(&[0xed, 0xb7, 0xd6, 0, version.major, version.minor, 4, 4]);
+        Markers::new(&Header::parse(&bytes).unwrap())
+    }
+
+    const SIZES: TypeSizes = TypeSizes { int: 4, long: 4, pointer: 4, size_t: 4 };
+
+    fn told<'a>(name: &'a str, id: u16, format: &'a str) -> Announcement<'a> {
+        let (name, format) = (name.as_bytes(), format.as_bytes());
+        Announcement { name, id, format, alignment: 4, sizes: None }
+    }
+
+    #[test]
+    fn id_and_format_come_in_either_order() {
+        for format_first in [false, true] {
+            let mut markers = empty(Version::V2_1);
+            let channel = Channel::Data(b"cpu");
+            if format_first {
+                markers.announce_format(b"", b"m", b"a %d");
+            }
+            markers.announce_id(b"", b"m", 7, SIZES, 4);
+            if !format_first {
+                assert_eq!(markers.get(channel, 7), None);
+                markers.announce_format(b"", b"m", b"a %d");
+            }
+            assert_eq!(markers.get(channel, 7).unwrap().fields().len(), 1);
+            // Every trace start announces them all again.
+            markers.announce_id(b"", b"m", 7, SIZES, 4);
+            markers.announce_format(b"", b"m", b"a %d");
+            assert_eq!(markers.get(channel, 7).unwrap().fields().len(), 1);
+            assert_eq!(markers.conflicts(), []);
+        }
+    }
+
+    #[test]
+    fn the_last_announcement_wins_and_contradictions_are_kept() {
+        let mut markers = empty(Version::V2_6);
+        let channel = Channel::Data(b"fs");
+        markers.announce_id(b"fs", b"m", 7, SIZES, 4);
+        markers.announce_format(b"fs", b"m", b"a %d");
+        markers.announce_format(b"fs", b"m", b"a %d b %d");
+        assert_eq!(markers.get(channel, 7).unwrap().fields().len(), 2);
+        markers.announce_id(b"fs", b"other", 7, SIZES, 4);
+        assert_eq!(markers.get(channel, 7), None);
+        let conflicts: Vec<_> = markers.conflicts().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            conflicts,
+            [
+                "channel fs: marker m: expected one format, found \"a %d b %d\" (kept) and \"a %d\"",
+                "channel fs: id 7: expected one marker, found other (kept) and m"
+            ]
+        );
+        // A late format for a name whose id is another marker's now does not touch that.
+        markers.announce_format(b"fs", b"m", b"");
+        assert_eq!(markers.get(channel, 7), None);
+        // A new id for the same marker leaves the old one usable: earlier events have it.
+        markers.announce_id(b"fs", b"m", 8, SIZES, 4);
+        assert!(markers.get(channel, 8).is_some());
+    }
+
+    #[test]
+    fn conflicts_are_bounded() {
+        let mut markers = empty(Version::V2_6);
+        for i in 0..1000_u32 {
+            markers.announce_format(b"fs", b"m", &i.to_le_bytes());
+        }
+        assert_eq!(markers.conflicts().len(), MAX_CONFLICTS);
+    }
+
+    #[test]
+    fn metadata_go_before_what_memory_tells() {
+        let mut markers = empty(Version::V2_6);
+        let channel = Channel::Data(b"fs");
+        markers.announce_id(b"fs", b"m", 7, SIZES, 4);
+        markers.announce_format(b"fs", b"m", b"a %d");
+        markers.insert(b"fs", &told("m", 7, "a %d"));
+        assert_eq!(markers.conflicts(), []);
+        markers.insert(b"fs", &told("m", 7, "b %d"));
+        markers.insert(b"fs", &told("n", 7, "a %d"));
+        assert_eq!(markers.conflicts().len(), 2);
+        assert_eq!(markers.get(channel, 7).unwrap().fields()[0].name(), b"a");
+        // What is missing is filled in: a marker, or the format of one.
+        markers.insert(b"fs", &told("n", 9, "a %d"));
+        markers.announce_id(b"fs", b"half", 10, SIZES, 4);
+        markers.insert(b"fs", &told("half", 10, "a %d"));
+        assert!(markers.get(channel, 9).is_some() && markers.get(channel, 10).is_some());
+        assert_eq!(markers.conflicts().len(), 2);
+    }
+
+    #[test]
+    fn scopes() {
+        let mut global = empty(Version::V2_2);
+        global.insert(b"whatever", &told("m", 7, ""));
+        global.insert(b"", &told("core_marker_id", 0, ""));
+        assert!(global.get(Channel::Data(b"cpu"), 7).is_some());
+        assert_eq!(global.get(Channel::Data(b"cpu"), 0), None);
+        assert_eq!(global.get(Channel::Metadata, 7), None);
+        assert_eq!(global.get(Channel::Metadata, 1).unwrap().name(), b"core_marker_format");
+
+        let mut channels = empty(Version::V2_3);
+        channels.insert(b"fs", &told("m", 0, ""));
+        assert!(channels.get(Channel::Data(b"fs"), 0).is_some());
+        assert_eq!(channels.get(Channel::Data(b"mm"), 0), None);
+        assert_eq!(channels.get(Channel::Metadata, 0).unwrap().fields().len(), 8);
+    }
+}

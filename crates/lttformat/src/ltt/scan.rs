@@ -121,14 +121,16 @@ impl<'a> Records<'a> {
         self.cut.as_ref()
     }
 
-    /// After a [`cut`](Records::cut), goes on at the next page that begins with a whole record and returns its offset; the bytes
-    /// between are damaged. `None` if nothing usable follows.
-    pub fn resume(&mut self) -> Option<usize> {
-        let cut = self.cut.clone()?;
+    /// Goes on at the first page after `damaged` that begins with a whole record, and returns its offset; the bytes between are
+    /// in no whole record. `None` if nothing usable follows.
+    ///
+    /// `damaged` is the offset of a [`cut`](Records::cut), or of a record whose events turned out to be broken: after a short
+    /// write the next record lies within what its header claims.
+    pub fn resume(&mut self, damaged: usize) -> Option<usize> {
         let step = usize::try_from(self.limits.page_size).ok().filter(|&step| step > 0)?;
-        let mut offset = cut.offset.checked_next_multiple_of(step)?;
+        let mut offset = damaged.checked_add(1)?.checked_next_multiple_of(step)?;
         while offset < self.file.len() {
-            if offset > cut.offset && self.record(offset).is_ok() {
+            if self.record(offset).is_ok() {
                 self.offset = offset;
                 self.cut = None;
                 return Some(offset);
