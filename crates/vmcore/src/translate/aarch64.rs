@@ -10,7 +10,7 @@
 use crate::translate::architecture::{Architecture, Candidate, DirectMap};
 use crate::translate::clues::Clues;
 use crate::translate::paging::{Entry, Form, Paging, low_bits};
-use crate::{Machine, PhysAddr, VirtAddr};
+use crate::{Machine, PhysAddr};
 use std::ops::ControlFlow;
 
 /// Granules by log2, with the address bits that kernels can be configured for.
@@ -116,25 +116,12 @@ impl Architecture for AArch64 {
     fn direct_maps(&self, clues: &Clues<'_>, found: &Candidate) -> Vec<DirectMap> {
         let stated = phys_offset(clues);
         let end = clues.memory_end();
-        let mut maps = Vec::new();
-        for segment in clues.segments.iter().filter(|_| found.paging.is_none()).take(4) {
-            if let (Some(phys), Some(virt)) = (segment.phys, segment.virt)
-                && virt != VirtAddr(phys.0)
-            {
-                let delta = virt.0.wrapping_sub(phys.0);
-                maps.push(DirectMap {
-                    delta,
-                    first: virt.0,
-                    len: segment.len,
-                    source: "program headers".into(),
-                    stated: true,
-                });
-            }
-        }
-        let Some(paging) = found.paging else { return maps };
+        // Nothing tells the direct map's program header from that of the image; all of them are used then.
+        let Some(paging) = found.paging else { return Vec::new() };
         let form_bits = paging.form.va_bits();
         let configured =
             clues.number("VA_BITS").and_then(|bits| u32::try_from(bits).ok()).unwrap_or(form_bits);
+        let mut maps = Vec::new();
         // 5.4 to 5.8 on a processor without the 52 bits it was configured for.
         let fallen_back = (configured == 52 && stated.is_some()).then_some(48);
         let widths = [configured, form_bits].into_iter().chain(fallen_back);
