@@ -1,0 +1,73 @@
+// 2.6.26 to 2.6.28: fixed channels, per-CPU positions behind a disguised pointer.
+unit ltt/ltt-core.c ltt/ltt-relay.c ltt/ltt-relay-locked.c ltt/ltt-tracer.c;
+enum trace_mode { LTT_TRACE_NORMAL, LTT_TRACE_FLIGHT, LTT_TRACE_HYBRID };
+struct ltt_traces { struct list_head head; unsigned int num_active_traces; };
+struct ltt_transport { char *name; void *owner; struct list_head node; void *ops[9]; };
+struct ltt_channel_struct {
+    struct ltt_trace_struct *trace;
+    void *buf;
+    void *trans_channel_data;
+    int overwrite;
+    int compact;
+    void *buffer_begin;
+    void *buffer_end;
+    struct kref kref;
+    unsigned int n_subbufs_order;
+    char channel_name[PATH_MAX];
+};
+struct ltt_trace_struct {
+    struct list_head list;
+    void *ops;
+    int active;
+    struct {
+        struct ltt_channel_struct *cpu;
+        struct ltt_channel_struct *processes;
+        struct ltt_channel_struct *interrupts;
+        struct ltt_channel_struct *network;
+        struct ltt_channel_struct *modules;
+        struct ltt_channel_struct *metadata;
+    } channel;
+    u32 freq_scale;
+    u64 start_freq;
+    u64 start_tsc;
+    u64 start_monotonic;
+    struct timeval start_time;
+    struct { struct dentry *trace_root; struct dentry *control_root; } dentry;
+    void *callbacks[3];
+    enum trace_mode mode;
+    struct kref kref;
+    struct ltt_transport *transport;
+    struct kref ltt_transport_kref;
+    wait_queue_head_t kref_wq;
+    char trace_name[255];
+};
+unit ltt/ltt-relay.c;
+struct ltt_channel_buf_struct {
+    local_t offset;
+    local_t *commit_count;
+    atomic_long_t consumed;
+    unsigned long last_tsc;
+    atomic_long_t active_readers;
+    local_t events_lost;
+    local_t corrupted_subbuffers;
+    spinlock_t full_lock;
+    wait_queue_head_t write_wait;
+    struct work_struct wake_writers;
+    atomic_t wakeup_readers;
+} aligned(64);
+unit ltt/ltt-relay-locked.c;
+struct ltt_channel_buf_struct {
+    long offset;
+    long *commit_count;
+    unsigned long irqflags;
+    struct raw_spinlock lock;
+    unsigned long last_tsc;
+    long consumed;
+    long active_readers;
+    long events_lost;
+    long corrupted_subbuffers;
+    spinlock_t full_lock;
+    wait_queue_head_t write_wait;
+    struct work_struct wake_writers;
+    atomic_t wakeup_readers;
+} aligned(64);

@@ -1,0 +1,41 @@
+// Trace and channel of 2.6.27.8 to 2.6.31: channels in an array, named by pointer.
+unit ltt/ltt-core.c ltt/ltt-relay.c ltt/ltt-relay-lockless.c ltt/ltt-relay-locked.c ltt/ltt-tracer.c;
+struct ltt_traces { struct list_head setup_head; struct list_head head; unsigned int num_active_traces; };
+struct ltt_transport { char *name; void *owner; struct list_head node; void *ops[9]; };
+struct ltt_channel_struct {
+    struct ltt_trace_struct *trace;
+    void *buf;
+    void *trans_channel_data;
+    int overwrite:1;
+    int active:1;
+    unsigned int n_subbufs_order;
+    unsigned long commit_count_mask;
+    void *buffer_begin;
+    void *buffer_end;
+    struct kref kref;
+    void *buf_access_ops;
+    unsigned int subbuf_size;
+    unsigned int subbuf_cnt;
+    unsigned long switch_timer_interval;
+    const char *channel_name;
+} aligned(64);
+struct ltt_trace_struct {
+    struct list_head list;
+    void *ops;
+    int active;
+    struct ltt_channel_struct *channels;
+    unsigned int nr_channels;
+    u32 freq_scale;
+    u64 start_freq;
+    u64 start_tsc;
+    u64 start_monotonic;
+    struct timeval start_time;
+    void *settings;
+    struct { struct dentry *trace_root; } dentry;
+    void *callbacks[3];
+    struct kref kref;
+    struct ltt_transport *transport;
+    struct kref ltt_transport_kref;
+    wait_queue_head_t kref_wq;
+    char trace_name[255];
+};
