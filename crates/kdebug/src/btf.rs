@@ -432,7 +432,9 @@ impl<'a> Builder<'_, 'a> {
                         break;
                     }
                     let elem = Box::new(self.ty(elem, arrays + 1));
-                    return Type::Array { elem, count: Some(u64::from(count)) };
+                    // Flexible arrays are written like those of no elements.
+                    let count = (count > 0).then_some(u64::from(count));
+                    return Type::Array { elem, count };
                 }
                 STRUCT | UNION => return self.structure(id, &record, alias),
                 FUNC | FUNC_PROTO => return Type::Function,

@@ -8,6 +8,7 @@ use crate::source::{Endian, Enums, Found, Input, SourceInfo, SourceKind, Symbol,
 use crate::types::{Struct, merge};
 use crate::wanted::{BANNER, Wanted, WantedSets};
 use crate::{dwarf, symbols};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -44,11 +45,11 @@ impl Types {
     pub fn load(inputs: Vec<Input>, wanted: &Wanted) -> Result<Types> {
         let sets = wanted.sets();
         let files: Vec<File<'_>> = inputs.iter().map(File::new).collect();
-        let blobs = files.iter().map(File::kernel_btf).collect::<Result<Vec<_>>>()?;
+        let blobs: Vec<Option<Btf<'_>>> = files.iter().map(File::kernel_btf).collect();
         let kernel_btf = blobs.iter().flatten().next();
         let mut types = Types::default();
-        for file in &files {
-            let found = file.load(kernel_btf, &sets)?;
+        for (file, own) in files.iter().zip(&blobs) {
+            let found = file.load(own.as_ref(), kernel_btf, &sets)?;
             types.add(file, found)?;
         }
         types.missing = types.not_found(wanted);
@@ -225,35 +226,44 @@ impl<'i> File<'i> {
         File { input, path: input.path.display().to_string(), bytes: (*input.bytes).as_ref() }
     }
 
-    /// Its BTF, if it may be what modules' BTF continues.
-    fn kernel_btf(&self) -> Result<Option<Btf<'_>>> {
+    /// Its BTF, if it may be what modules' BTF continues. Damage is left to be reported by those who
+    /// need it.
+    fn kernel_btf(&self) -> Option<Btf<'_>> {
         let blob = if btf::is_btf(self.bytes) {
             self.bytes
         } else if is_elf(self.bytes) {
-            let image = Image::parse(&self.path, self.bytes)?;
-            match (image.is_relocatable(), image.section(btf::SECTION)?) {
-                (false, std::borrow::Cow::Borrowed(section)) if !section.is_empty() => section,
-                _ => return Ok(None),
+            let image = Image::parse(&self.path, self.bytes).ok()?;
+            match image.section(btf::SECTION).ok()? {
+                Cow::Borrowed(section) if !image.is_relocatable() => section,
+                _ => return None,
             }
         } else {
-            return Ok(None);
+            return None;
         };
-        let blob = Btf::parse(&self.path, blob)?;
-        Ok(Some(blob).filter(|blob| !blob.is_split))
+        Btf::parse(&self.path, blob).ok().filter(|blob| !blob.is_split)
     }
 
-    fn load(&self, kernel_btf: Option<&Btf<'_>>, wanted: &WantedSets<'_>) -> Result<Found> {
+    /// `own` is what [`kernel_btf`](Self::kernel_btf) found in this file, `kernel` in any.
+    fn load(
+        &self,
+        own: Option<&Btf<'_>>,
+        kernel: Option<&Btf<'_>>,
+        wanted: &WantedSets<'_>,
+    ) -> Result<Found> {
         let mut found = if is_elf(self.bytes) {
-            self.load_elf(kernel_btf, wanted)?
+            self.load_elf(own, kernel, wanted)?
         } else if btf::is_btf(self.bytes) {
-            let blob = Btf::parse(&self.path, self.bytes)?;
-            let mut found = btf::load(&blob, kernel_btf, None, wanted)?;
-            if blob.is_split {
-                // In sysfs the file's name is the module's.
-                let name = self.input.path.file_stem().map(|name| name.to_string_lossy());
-                found.module = name.map(|name| module_name(&name));
+            match own {
+                Some(own) => btf::load(own, None, None, wanted)?,
+                None => {
+                    let blob = Btf::parse(&self.path, self.bytes)?;
+                    let mut found = btf::load(&blob, kernel, None, wanted)?;
+                    // In sysfs the file's name is the module's.
+                    let name = self.input.path.file_stem().map(|name| name.to_string_lossy());
+                    found.module = name.map(|name| module_name(&name));
+                    found
+                }
             }
-            found
         } else if isf::is_isf(self.bytes) {
             isf::load(&self.path, self.bytes, wanted)?
         } else {
@@ -266,20 +276,24 @@ impl<'i> File<'i> {
         Ok(found)
     }
 
-    fn load_elf(&self, kernel_btf: Option<&Btf<'_>>, wanted: &WantedSets<'_>) -> Result<Found> {
+    fn load_elf(
+        &self,
+        own: Option<&Btf<'_>>,
+        kernel: Option<&Btf<'_>>,
+        wanted: &WantedSets<'_>,
+    ) -> Result<Found> {
         let image = Image::parse(&self.path, self.bytes)?;
         let mut found = if dwarf::is_present(&image) {
             dwarf::load(&image, wanted)?
+        } else if let Some(own) = own {
+            btf::load(own, None, Some(image.pointer_size()), wanted)?
         } else if image.has(btf::SECTION) {
             let section = image.section(btf::SECTION)?;
             let blob = Btf::parse(&self.path, &section)?;
             // A module of an out-of-tree build may bring an excerpt of the kernel's BTF to continue.
             let excerpt = image.section(btf::BASE_SECTION)?;
-            let excerpt = match excerpt.is_empty() {
-                true => None,
-                false => Some(Btf::parse(&self.path, &excerpt)?),
-            };
-            let base = excerpt.as_ref().or(kernel_btf);
+            let excerpt = if excerpt.is_empty() { None } else { Some(Btf::parse(&self.path, &excerpt)?) };
+            let base = excerpt.as_ref().or(kernel);
             btf::load(&blob, base, Some(image.pointer_size()), wanted)?
         } else {
             Found::new(SourceKind::SymbolsOnly)

@@ -127,7 +127,7 @@ proptest! {
         edits in prop::collection::vec((any::<Index>(), any::<u8>()), 1..24),
         cut in prop::option::weighted(0.2, any::<Index>()),
     ) {
-        let mut bytes = seed.get(&*SEEDS).clone();
+        let mut bytes = seed.get(&SEEDS).clone();
         for (place, value) in edits {
             let place = place.index(bytes.len());
             bytes[place] = value;
@@ -140,10 +140,10 @@ proptest! {
 
     #[test]
     fn damaged_beside_intact(first in any::<Index>(), second in any::<Index>(), place in any::<Index>(), value: u8) {
-        let mut bytes = second.get(&*SEEDS).clone();
+        let mut bytes = second.get(&SEEDS).clone();
         let place = place.index(bytes.len());
         bytes[place] = value;
-        exercise(vec![first.get(&*SEEDS).clone(), bytes]);
+        exercise(vec![first.get(&SEEDS).clone(), bytes]);
     }
 }
 
