@@ -18,7 +18,6 @@ use std::path::{Path, PathBuf};
 
 /// How to open a core.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub struct OpenOptions {
     /// Do not map the file: short reads take longer, but a file that shrinks meanwhile is an error and not the end of
     /// the process. For network file systems.

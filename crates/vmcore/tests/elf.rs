@@ -287,3 +287,20 @@ fn a_program_header_beyond_every_bound_does_no_harm() {
     let notes = Load { kind: 4, offset: DATA, filesz: u64::MAX, ..wild };
     assert_eq!(Core::new(&[notes, load(0, 0, 8, 8)]).open().notes(), []);
 }
+
+#[test]
+fn an_elf_core_may_be_flattened() {
+    let file = Core::new(&[load(0x1000, 0, 0x20, 0x20)]).build();
+    let mut stream = b"makedumpfile\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x01".to_vec();
+    stream.resize(4096, 0);
+    // Without the zeros between the headers and the segment, as a writer that seeks leaves a hole.
+    for (offset, bytes) in [(DATA, &file[DATA as usize..]), (0, &file[..4096])] {
+        stream.extend(offset.to_be_bytes());
+        stream.extend((bytes.len() as u64).to_be_bytes());
+        stream.extend(bytes);
+    }
+    stream.extend([0xff; 16]);
+    let core = open(stream);
+    assert_eq!(core.format().to_string(), "ELF64 core, flattened");
+    assert_eq!((byte(&core, 0x101f), byte(&core, 0x1020)), (Ok(0x1f), Err(PageError::Absent)));
+}

@@ -6,6 +6,15 @@ use proptest::sample::Index;
 use std::sync::LazyLock;
 use vmcore::{OpenOptions, PhysAddr, PhysMemory, VirtAddr, Vmcore};
 
+/// A file of the `fixtures` folder of the workspace.
+fn read(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/../../fixtures/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// The parts of a split dump.
+static SPLIT: LazyLock<Vec<Vec<u8>>> =
+    LazyLock::new(|| vec![read("K1-2cpu/core.kdump-split1"), read("K1-2cpu/core.kdump-split2")]);
+
 /// Real files in each format, with the length of their headers, bitmaps and descriptors or program headers.
 static CORES: LazyLock<Vec<(Vec<u8>, usize)>> = LazyLock::new(|| {
     let read =
@@ -70,6 +79,24 @@ proptest! {
             core.truncate(cut.index(core.len()));
         }
         exercise(vec![core]);
+    }
+
+    /// Two parts of a split dump, with the fields damaged that tell how they fit.
+    #[test]
+    fn damaged_sets_end_without_panic(
+        edits in prop::collection::vec((any::<bool>(), 0..0x1100_usize, any::<u8>()), 0..6),
+        ranges in prop::collection::vec((any::<bool>(), 0..4_usize, prop::sample::select(vec![0, 0xf2fa, 0xffe0, u64::MAX])), 0..3),
+    ) {
+        let mut parts = SPLIT.clone();
+        for (part, at, byte) in edits {
+            parts[usize::from(part)][at] = byte;
+        }
+        for (part, field, value) in ranges {
+            // start_pfn and end_pfn, obsolete and not.
+            let at = 0x1000 + [16, 24, 80, 88][field];
+            parts[usize::from(part)][at..at + 8].copy_from_slice(&value.to_le_bytes());
+        }
+        exercise(parts);
     }
 
     /// Whole fields at once: the largest and the smallest numbers where counts, sizes and offsets stand.

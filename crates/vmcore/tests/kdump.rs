@@ -412,3 +412,55 @@ fn impossible_headers_are_refused() {
     file[428..432].copy_from_slice(&4097_u32.to_le_bytes());
     assert!(refusal(vec![file]).contains("a block size of 4096 to 65536"));
 }
+
+/// The predecessor of the format has the same headers with another sub-header.
+#[test]
+fn a_diskdump_file_is_read_without_its_sub_header() {
+    let mut file = Dump { version: 1, ..part(0..100) }.build();
+    file[..8].copy_from_slice(b"DISKDUMP");
+    let core = open(vec![file]);
+    assert_eq!(core.format().to_string(), "diskdump v1, zlib");
+    assert_eq!((fate(&core, 30), fate(&core, 50)), (Ok(30), Err(PageError::Excluded)));
+    let header = core.header();
+    assert_eq!((header.phys_base, header.dump_level, core.vmcoreinfo()), (None, None, None));
+}
+
+/// A flattened stream of one record for each piece, backwards.
+fn flatten(file: &[u8], piece: usize) -> Vec<u8> {
+    let mut stream = b"makedumpfile\0\0\0\0".to_vec();
+    stream.extend([1_u64.to_be_bytes(), 1_u64.to_be_bytes()].concat());
+    stream.resize(4096, 0);
+    for (index, bytes) in file.chunks(piece).enumerate().rev() {
+        stream.extend(((index * piece) as u64).to_be_bytes());
+        stream.extend((bytes.len() as u64).to_be_bytes());
+        stream.extend(bytes);
+    }
+    stream.extend([0xff; 16]);
+    stream
+}
+
+#[test]
+fn parts_may_be_flattened_one_by_one() {
+    let parts = [part(0..31).build(), part(31..100).build()];
+    // Pages, descriptors and bitmaps lie across records.
+    let core = open(vec![flatten(&parts[0], 1000), flatten(&parts[1], 4097)]);
+    assert_eq!(core.format().to_string(), "kdump-compressed v6, zlib, flattened, split in 2");
+    assert_eq!(core.warnings(), [""; 0]);
+    let plain = open(parts.to_vec());
+    assert_eq!(core.ranges(), plain.ranges());
+    for pfn in 0..101 {
+        assert_eq!(fate(&core, pfn), fate(&plain, pfn), "page frame {pfn}");
+    }
+}
+
+#[test]
+fn a_flattened_stream_that_was_cut_keeps_what_arrived() {
+    let dump = Dump::new().page(1, Page::Raw(1)).page(2, Page::Raw(2));
+    let stream = flatten(&dump.build(), 1 << 20);
+    let core = open(vec![stream[..stream.len() - 16 - B / 2].to_vec()]);
+    assert!(core.warnings()[0].starts_with("flattened stream ends within the record at 0x1000"));
+    assert_eq!((fate(&core, 1), fate(&core, 2)), (Ok(1), Ok(2)));
+    let mut page = [0; B];
+    let error = core.read_phys(PhysAddr(2 * B as u64), &mut page).unwrap_err();
+    assert_eq!(error.cause, PageError::Truncated);
+}

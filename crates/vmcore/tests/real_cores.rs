@@ -16,9 +16,7 @@ fn fixture(name: &str) -> PathBuf {
 
 fn open(names: &[&str], no_mmap: bool) -> Vmcore {
     let paths: Vec<PathBuf> = names.iter().map(|name| fixture(name)).collect();
-    let mut options = OpenOptions::default();
-    options.no_mmap = no_mmap;
-    Vmcore::open(&paths, &options).unwrap()
+    Vmcore::open(&paths, &OpenOptions { no_mmap, ..OpenOptions::default() }).unwrap()
 }
 
 /// Every page that the core holds, by address, read page by page.
