@@ -72,7 +72,9 @@ fn a_file_that_ends_anywhere_in_its_last_record() {
 
 #[test]
 fn every_reason_to_cut() {
-    let cases: [(fn(&mut Header), fn(&CutReason) -> bool); 9] = [
+    type Edit = fn(&mut Header);
+    type Expected = fn(&CutReason) -> bool;
+    let cases: [(Edit, Expected); 9] = [
         (|header| header.alignment = 0, |reason| *reason == CutReason::Foreign),
         (|header| header.arch_size = 4, |reason| *reason == CutReason::Foreign),
         (|header| header.buf_or_sb_size = 0, |reason| matches!(reason, CutReason::Length { found: 0, .. })),

@@ -29,6 +29,11 @@ pub struct Event<'a> {
 }
 
 impl<'a> Event<'a> {
+    /// The marker's name, if the marker is known.
+    pub fn name(&self) -> Option<&'a [u8]> {
+        self.marker.map(Marker::name)
+    }
+
     /// The payload's bytes.
     pub fn raw(&self) -> &'a [u8] {
         self.bytes.get(self.payload.clone()).unwrap_or_default()

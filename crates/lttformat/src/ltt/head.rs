@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(roll(0x5f5e_1400, 0x75e_13ff, TSC_MASK), 0x675e_13ff);
         assert_eq!(roll(u64::MAX, 1, TSC_MASK), 1);
         // Two recorded bits above three that are not.
-        assert_eq!(roll(0b0_11_101, 0b01_000, 0b11_000), 0b1_01_101);
+        assert_eq!(roll(0b01_1101, 0b1000, 0b01_1000), 0b10_1101);
         assert_eq!(roll(7, 0, 0), 7);
         assert_eq!(roll(7, 6, u64::MAX), 6);
     }

@@ -1,4 +1,16 @@
-//! LTTng 0.x traces, formats 1.0 and 2.0 to 2.6.
+//! Traces of LTTng 0.x, formats 1.0 and 2.0 to 2.6, of either byte order and word size.
+//!
+//! | Format | Header | Event ids | Event headers | Record on disk |
+//! |---|---|---|---|---|
+//! | 1.0 | 109 bytes, packed | of the trace | full time or heartbeat; compact channel | whole sub-buffer |
+//! | 2.0 | 108 bytes, packed | of the trace | 27 bits of time, 5 of id, extensible | whole sub-buffer |
+//! | 2.1 | 60 bytes | of the trace | as 2.0 | whole sub-buffer |
+//! | 2.2 | 68 bytes, with loss counters | of the trace | as 2.0 | whole sub-buffer |
+//! | 2.3, 2.4 | as 2.2 | of the channel | as 2.0 | whole sub-buffer |
+//! | 2.5, 2.6 | as 2.2, `data_size` for `lost_size` | of the channel | as 2.0 | used bytes, rounded up to pages |
+//!
+//! From bytes to events: [`Header::parse`] → [`Markers::learn`] (metadata channel) → [`Decoder`]. For what a crash left:
+//! [`prefix`] (in memory), [`complete`], [`scan`] (on disk).
 
 mod align;
 mod channel;
