@@ -95,20 +95,21 @@ pub struct SourceInfo {
 /// A symbol as the debug information knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Symbol {
-    /// Link-time address; offset in [`section`](Self::section) if the source is a module's object.
+    /// Link-time address; offset in [`section`](Self::section) if there is one.
     pub value: u64,
     /// Bytes; 0 if unknown.
     pub size: u64,
     /// File stem of the compile unit (`ltt-relay-locked`): of local symbols only, which are the ones
     /// that have homonyms.
     pub unit: Option<String>,
-    /// Name of the section.
+    /// Name of the section that the value is relative to: in modules, which are not linked.
     pub section: Option<String>,
     /// Index in [`Types::sources`](crate::Types::sources).
     pub source: usize,
-    /// The value is relative to each CPU's per-CPU area, or to the section that is copied there.
+    /// A per-CPU variable: the value is that of the template from which each CPU's copy is made.
     pub percpu: bool,
-    /// The value is a constant, not an address that moves with KASLR.
+    /// The value does not move when the kernel is loaded elsewhere (KASLR): it is a plain number, or
+    /// belongs to per-CPU data linked at address 0, as on x86-64.
     pub absolute: bool,
 }
 

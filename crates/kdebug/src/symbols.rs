@@ -4,7 +4,7 @@ use crate::image::Image;
 use crate::source::{Found, Symbol, unit_stem};
 use crate::wanted::{BANNER, WantedSets};
 use object::read::{Object, ObjectSection, ObjectSymbol};
-use object::{SectionIndex, SymbolKind, SymbolSection};
+use object::{SectionIndex, SectionKind, SymbolKind, SymbolSection};
 use std::collections::HashMap;
 
 /// Constants are strings and small tables.
@@ -20,7 +20,8 @@ const PERCPU_PREFIX: &str = "per_cpu__";
 /// The table has to be read in order once, because a local symbol's file is told by the last file
 /// symbol before it: about 10 ms for a distribution kernel.
 pub(crate) fn collect(image: &Image<'_>, wanted: &WantedSets<'_>, found: &mut Found) {
-    let mut sections: HashMap<SectionIndex, String> = HashMap::new();
+    let mut sections: HashMap<SectionIndex, Option<Section>> = HashMap::new();
+    let image_start = image_start(image);
     let mut unit = None;
     let mut symbols: Box<dyn Iterator<Item = _>> = Box::new(image.file.symbols());
     if image.file.symbol_table().is_none() {
@@ -44,30 +45,63 @@ pub(crate) fn collect(image: &Image<'_>, wanted: &WantedSets<'_>, found: &mut Fo
         if !asked && !wanted.all_symbols {
             continue;
         }
-        let index = symbol.section_index();
-        let section = index.map(|index| {
-            let name = sections.entry(index).or_insert_with(|| {
-                let section = image.file.section_by_index(index);
-                section.ok().and_then(|s| s.name().ok().map(str::to_owned)).unwrap_or_default()
-            });
-            name.clone()
-        });
-        if asked && let Some(content) = constant(image, &symbol, name, section.as_deref()) {
+        let section = symbol
+            .section_index()
+            .and_then(|index| sections.entry(index).or_insert_with(|| Section::read(image, index)).as_ref());
+        let section_name = section.map(|section| section.name.as_str());
+        if asked && let Some(content) = constant(image, &symbol, name, section_name) {
             found.constants.insert(name.to_owned(), content);
         }
-        let percpu = name.starts_with(PERCPU_PREFIX)
-            || section.as_deref().is_some_and(|s| PERCPU_SECTIONS.iter().any(|p| s.starts_with(p)));
+        let linked_apart = |section: &Section| {
+            section.is_percpu() && image_start.is_some_and(|start| section.address < start)
+        };
+        let relative = image.is_relocatable();
         let entry = Symbol {
             value: symbol.address(),
             size: symbol.size(),
             unit: if symbol.is_local() { unit.filter(|u| !u.is_empty()).map(unit_stem) } else { None },
-            section,
+            section: section_name.filter(|_| relative).map(str::to_owned),
             source: 0,
-            percpu,
-            absolute: symbol.section() == SymbolSection::Absolute,
+            percpu: name.starts_with(PERCPU_PREFIX) || section.is_some_and(Section::is_percpu),
+            absolute: symbol.section() == SymbolSection::Absolute
+                || (!relative && section.is_some_and(linked_apart)),
         };
         found.symbols.entry(name.to_owned()).or_default().push(entry);
     }
+}
+
+/// What has to be known of a symbol's section.
+struct Section {
+    name: String,
+    address: u64,
+}
+
+impl Section {
+    fn read(image: &Image<'_>, index: SectionIndex) -> Option<Self> {
+        let section = image.file.section_by_index(index).ok()?;
+        Some(Section { name: section.name().ok()?.to_owned(), address: section.address() })
+    }
+
+    fn is_percpu(&self) -> bool {
+        PERCPU_SECTIONS.iter().any(|name| self.name.starts_with(name))
+    }
+}
+
+/// Lowest address of what is loaded, per-CPU data aside.
+fn image_start(image: &Image<'_>) -> Option<u64> {
+    let loaded = image.file.sections().filter(|section| {
+        let is_percpu =
+            || section.name().is_ok_and(|name| PERCPU_SECTIONS.iter().any(|p| name.starts_with(p)));
+        matches!(
+            section.kind(),
+            SectionKind::Text
+                | SectionKind::Data
+                | SectionKind::ReadOnlyData
+                | SectionKind::UninitializedData
+        ) && section.size() > 0
+            && !is_percpu()
+    });
+    loaded.map(|section| section.address()).min()
 }
 
 /// Content of a symbol in read-only data, if the file has it: separate debug files only reserve the

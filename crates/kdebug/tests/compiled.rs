@@ -65,6 +65,7 @@ fn wanted() -> Wanted {
             "local_symbol",
             "percpu_symbol",
             "outer",
+            "absolute_number",
         ]),
         ..Wanted::default()
     }
@@ -191,6 +192,17 @@ fn symbols_of_objects_are_relative_to_their_section() {
     let [local] = types.symbols("local_symbol") else { panic!() };
     assert_eq!(local.unit.as_deref(), Some("layouts"));
     assert!(!local.percpu);
+}
+
+#[test]
+fn symbols_of_kernels_are_addresses() {
+    let types = load(&["kernel"]);
+    let [outer] = types.symbols("outer") else { panic!() };
+    assert!(outer.value > 0x8100_0000 && outer.section.is_none() && !outer.absolute && !outer.percpu);
+    let [percpu] = types.symbols("percpu_symbol") else { panic!() };
+    assert_eq!((percpu.value, percpu.percpu, percpu.absolute), (0, true, true), "linked at 0");
+    let [number] = types.symbols("absolute_number") else { panic!() };
+    assert_eq!((number.value, number.percpu, number.absolute), (0x1234, false, true));
 }
 
 #[test]

@@ -65,7 +65,8 @@ impl Build {
 
     fn sized(&mut self, unit: UnitId, tag: DwTag, name: &str, size: u64) -> Entry {
         let entry = self.top(unit, tag, name);
-        self.set(entry, gimli::DW_AT_byte_size, AttributeValue::Udata(size));
+        // Of fixed length, as compilers write it: entries can be passed undecoded.
+        self.set(entry, gimli::DW_AT_byte_size, AttributeValue::Data2(size as u16));
         entry
     }
 

@@ -160,7 +160,7 @@ fn symbols_with_units() {
     let [plain, locked] = types.symbols("ops") else { panic!() };
     assert_eq!((plain.value, plain.size, plain.unit.as_deref()), (0xc000_0008, 4, None));
     assert_eq!((locked.value, locked.unit.as_deref()), (0xc000_000c, Some("ltt-relay-locked")));
-    assert!(types.symbols("low")[0].percpu, "below the image");
+    assert!(types.symbols("low")[0].percpu && types.symbols("low")[0].absolute, "below the image");
     assert!(!plain.percpu);
     assert_eq!(types.constant("odd"), Some(&b"hi\0"[..]));
     assert_eq!(types.build_id(), Some(&[0, 0xff, 0xab][..]));

@@ -91,7 +91,7 @@ fn symbols<'d>(
             section: None,
             source: 0,
             percpu: name.starts_with("per_cpu__") || below_image,
-            absolute: false,
+            absolute: below_image,
         };
         found.symbols.entry(name.to_owned()).or_default().push(symbol);
     }

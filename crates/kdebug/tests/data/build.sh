@@ -16,7 +16,7 @@ cc -gdwarf-4 -fdebug-types-section layouts.c -o types.o
 ld -e 0 -Ttext=0x81000000 types.o -o dwarf4-types
 # A "kernel": two units, linked, with its relocations kept although they are applied.
 for unit in layouts other; do cc -g $unit.c -o $unit.o; done
-ld -e 0 -Ttext=0x81000000 --emit-relocs --build-id=sha1 layouts.o other.o -o kernel
+ld -e 0 -T kernel.lds --emit-relocs --build-id=sha1 layouts.o other.o -o kernel
 objcopy --only-keep-debug kernel kernel.debug
 strip --strip-all kernel -o kernel.stripped
 rm types.o layouts.o other.o split.dwo
