@@ -28,9 +28,9 @@ const WINDOWS_KEPT: usize = 8;
 /// In the account: no window.
 const NONE: u64 = u64::MAX;
 
-/// Reads from this length on are made with `pread`. A page that was not touched lately costs a fault, which takes about as
-/// long as the call; the mapping wins where the same pages are read again and again, and these are small reads:
-/// pointers and structures, bits of a bitmap, descriptors.
+/// Reads from this length on are made with `pread`. A page that was not touched lately costs a fault, which takes
+/// about as long as the call; the mapping wins where the same pages are read again and again, and these are small
+/// reads: pointers and structures, bits of a bitmap, descriptors.
 const BULK: usize = 1 << 10;
 
 /// A file mapped read-only, as a slice of bytes.

@@ -1,8 +1,8 @@
 //! Decoded pages, shared by all threads that read one core.
 //!
-//! Pages are known by where they are stored (part and file offset), not by page frame: descriptors share offsets. The
-//! cache is cut into shards with a lock each. A lock is held for one copy of at most a page and never while decoding, so
-//! that two threads may decode the same page at the same time; that is rare, and harmless.
+//! Pages are known by where they are stored (part and file offset), not by page frame: descriptors share offsets.
+//! The cache is cut into shards with a lock each. A lock is held for one copy of at most a page and never while
+//! decoding, so that two threads may decode the same page at the same time; that is rare, and harmless.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,8 +21,8 @@ pub(crate) struct PageCache {
     capacity: usize,
 }
 
-/// Pages in slots, replaced by the clock algorithm: a hand goes round, and evicts the first page that was not used since
-/// it last came by. That is nearly as good as evicting the least recently used one, and needs no list.
+/// Pages in slots, replaced by the clock algorithm: a hand goes round, and evicts the first page that was not used
+/// since it last came by. That is nearly as good as evicting the least recently used one, and needs no list.
 #[derive(Debug, Default)]
 struct Shard {
     slots: HashMap<Key, usize>,

@@ -1,9 +1,10 @@
 //! Kernel core files of every kind as the physical memory of a dead machine, and their address translation as its
 //! kernel's virtual memory.
 //!
-//! It reads ELF cores (copies of `/proc/vmcore`, makedumpfile's and QEMU's, `/proc/kcore`) and kdump-compressed files,
-//! whole, split, flattened, incomplete or truncated, of 32 and 64 bits and both byte orders. It does not know what lies in that
-//! memory: types and symbols come from elsewhere, and nothing here is about tracing. It writes no dumps.
+//! It reads ELF cores (copies of `/proc/vmcore`, makedumpfile's and QEMU's, `/proc/kcore`) and kdump-compressed
+//! files, whole, split, flattened, incomplete or truncated, of 32 and 64 bits and both byte orders. It does not
+//! know what lies in that memory: types and symbols come from elsewhere, and nothing here is about tracing. It
+//! writes no dumps.
 //!
 //! ```
 //! use vmcore::{OpenOptions, PhysAddr, PhysMemory, Vmcore};
@@ -48,25 +49,25 @@
 //!
 //! # Memory that is not there
 //!
-//! A page may be missing for reasons that mean different things, and [`PageError`] keeps them apart. *Absent*: never
-//! memory, as far as the file knows; a pointer there is wrong. *Excluded*: memory that the dump left out on purpose. In an
-//! ELF core this may be a page of zeros, in kdump-compressed files zeros are stored. *Lost*: the dump lists the page, but it
-//! was never written, or it is in a part that was not given. *Truncated*: the file ends before it. *Corrupt*: it is stored,
-//! but cannot be decoded. A read across pages fails at the first byte that is missing; the caller decides what a hole
-//! means. Damage of the file as a whole is in [`Vmcore::warnings`], and is an error of [`Vmcore::open`] only when nothing
-//! at all could be read.
+//! A page may be missing for reasons that mean different things, and [`PageError`] keeps them apart. *Absent*:
+//! never memory, as far as the file knows; a pointer there is wrong. *Excluded*: memory that the dump left out on
+//! purpose. In an ELF core this may be a page of zeros, in kdump-compressed files zeros are stored. *Lost*: the
+//! dump lists the page, but it was never written, or it is in a part that was not given. *Truncated*: the file ends
+//! before it. *Corrupt*: it is stored, but cannot be decoded. A read across pages fails at the first byte that is
+//! missing; the caller decides what a hole means. Damage of the file as a whole is in [`Vmcore::warnings`], and is
+//! an error of [`Vmcore::open`] only when nothing at all could be read.
 //!
 //! # Cost
 //!
-//! Opening reads headers, notes and the bitmap; a page is read and decoded when it is touched. In memory are 2 MiB of index
-//! for a terabyte of dumped pages, 24 bytes for each program header or record of a flattened stream, and the cache
-//! ([`OpenOptions::cache_pages`]). Short reads go through a mapping of the file, of which about
-//! 16 MiB at most are kept resident; long ones are `pread` ([`bytes`]).
+//! Opening reads headers, notes and the bitmap; a page is read and decoded when it is touched. In memory are 2 MiB
+//! of index for a terabyte of dumped pages, 24 bytes for each record of a flattened stream, about a hundred for
+//! each program header, and the cache ([`OpenOptions::cache_pages`]). Short reads go through a mapping of the file,
+//! of which about 16 MiB at most are kept resident; long ones are `pread` ([`bytes`]).
 //!
 //! # Threads
 //!
-//! A [`Vmcore`] is shared by reference. Readers share the cache of decoded pages, whose locks are held for the copy of one
-//! page; each thread keeps one decoder for itself.
+//! A [`Vmcore`] is shared by reference. Readers share the cache of decoded pages, whose locks are held for the copy
+//! of one page; each thread keeps one decoder for itself.
 //!
 //! Unix only: files are read with `pread`, and mapped.
 

@@ -1,8 +1,8 @@
 //! The bitmap of dumped pages, and the rank of a page among them.
 //!
-//! Page descriptors are stored for dumped pages only, so that the index of a page's descriptor is the number of bits set
-//! before its own: its rank. The bitmap stays in the file; in memory is one count for each 1024 bits, that is 2 MiB for
-//! a terabyte of 4 KiB pages.
+//! Page descriptors are stored for dumped pages only, so that the index of a page's descriptor is the number of
+//! bits set before its own: its rank. The bitmap stays in the file; in memory is one count for each 1024 bits, that
+//! is 2 MiB for a terabyte of 4 KiB pages.
 
 use crate::bytes::Fault;
 use crate::content::Content;

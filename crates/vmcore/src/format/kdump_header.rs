@@ -1,8 +1,8 @@
 //! The headers of kdump-compressed and diskdump files.
 //!
-//! All integers have the byte order and the width of the machine that wrote the dump, and nothing in the file says which
-//! these are: they are recognised by the fields making sense. Source of the layouts: makedumpfile's `IMPLEMENTATION` and
-//! `diskdump_mod.h`.
+//! All integers have the byte order and the width of the machine that wrote the dump, and nothing in the file says
+//! which these are: they are recognised by the fields making sense. Source of the layouts: makedumpfile's
+//! `IMPLEMENTATION` and `diskdump_mod.h`.
 //!
 //! ```text
 //! block 0        main header                                   B = block_size
