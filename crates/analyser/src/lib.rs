@@ -1,1 +1,77 @@
-//! Opens a kernel core with its type information and yields the traces inside: channels, streams, sub-buffers, events
+//! Opens a kernel core with its type information and yields the traces inside.
+//!
+//! This is the crate to embed. It joins memory (`vmcore`), types (`kdebug`), ring buffers (`relaywalk`) and trace formats
+//! (`lttformat`) behind one model:
+//!
+//! ```text
+//! Kernel ─► Traces ─► Trace ─► Channel ─► Stream (one CPU) ─► SubBuffer ─► Record (bytes as the daemon would have written)
+//!    └────► Debugfs ─► Entry ─► RelayFile
+//! ```
+//!
+//! It is not a writer of files (see `extracter`) and prints nothing.
+//!
+//! # Example
+//!
+//! ```
+//! use analyser::{Kernel, OpenOptions, Routes};
+//!
+//! # fn main() -> analyser::Result<()> {
+//! # let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
+//! let options = OpenOptions {
+//!     cores: vec![format!("{fixtures}/K1-2cpu/core.kdump-zlib").into()],
+//!     debuginfo: vec![format!("{fixtures}/types-2.6.27.isf.json").into()],
+//!     ..Default::default()
+//! };
+//! let kernel = Kernel::open(&options)?;
+//! let traces = kernel.traces(Routes::ALL);
+//! let mut events = 0;
+//! for trace in &traces.traces {
+//!     for (channel, stream) in trace.streams() {
+//!         let mut recorder = trace.recorder(&kernel, channel, stream).count_events(true);
+//!         for sub_buffer in stream.sub_buffers() {
+//!             events += recorder.record(sub_buffer).events.unwrap_or(0);
+//!         }
+//!     }
+//! }
+//! assert_eq!(events, 8829 + 8113);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Damage
+//!
+//! An `Err` means that an operation has no result. Whatever is found damaged on the way loses that piece and nothing else: it is
+//! reported as [`Damage`] with its place, or as a [`Note`] of a record, and the account of each record adds up:
+//! found = valid + lost + unreadable.
+//!
+//! # Cost
+//!
+//! Opening reads the core's headers and makes one pass over the type information. Finding traces follows pointers. A record costs
+//! one copy of its sub-buffer; nothing grows with the size of the core.
+//!
+//! # Threads
+//!
+//! A [`Kernel`] and its [`Traces`] are shared by reference; each thread makes its own [`Recorder`].
+
+mod debugfs;
+mod error;
+mod kernel;
+mod log;
+mod matching;
+mod model;
+mod modules;
+mod open;
+mod record;
+mod report;
+mod target;
+mod traces;
+
+pub use debugfs::{Debugfs, Entries, Entry, EntryKind, RelayFile, What};
+pub use error::{Error, Result};
+pub use kernel::{CoreSummary, Kernel, KernelSummary};
+pub use log::KernelLog;
+pub use model::{Channel, Damage, Routes, State, Stream, SubBuffer, Trace, Traces};
+pub use open::OpenOptions;
+pub use record::{Note, NoteKind, Record, Recorder};
+pub use relaywalk::ltt::Clock;
+pub use report::{Info, StreamSummary, TraceSummary};

@@ -1,0 +1,88 @@
+//! What can keep a kernel from being opened.
+
+use std::path::PathBuf;
+
+/// An operation that has no result. Damage inside a trace is never an error; see [`Damage`](crate::Damage).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No core file was named.
+    #[error("expected at least one core file, found none")]
+    NoCore,
+    /// No source of type information was named.
+    #[error("expected the kernel's type information, found none")]
+    NoDebuginfo,
+    /// The core file cannot be opened or understood.
+    #[error("{0}")]
+    Core(#[source] vmcore::Error),
+    /// A file that should hold type information cannot be read.
+    #[error("reading {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The type information cannot be understood.
+    #[error("{0}")]
+    Types(#[source] kdebug::Error),
+    /// The kernel could not be found in the core's memory.
+    #[error("{0}")]
+    Translation(#[source] vmcore::Error),
+    /// Core and type information come from different kernels.
+    #[error(
+        "core and type information do not match: {what} is {core} in the core, {types} in the type information"
+    )]
+    Mismatch {
+        /// What was compared: `build-id`, `release`, `linux_banner`.
+        what: &'static str,
+        /// Its value in the core.
+        core: String,
+        /// Its value in the type information.
+        types: String,
+    },
+    /// The types or symbols without which nothing can be found are missing.
+    #[error("type information lacks {what}")]
+    MissingTypes {
+        /// Names, comma separated.
+        what: String,
+    },
+    /// The debugfs tree cannot be found in the core.
+    #[error("debugfs: {0}")]
+    Debugfs(String),
+    /// The entry is not a file that can be read from memory.
+    #[error("{path}: expected a trace buffer, found {found}")]
+    NotABuffer {
+        /// Path in the tree.
+        path: String,
+        /// What it is instead.
+        found: &'static str,
+    },
+}
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// What the user can do about it, if anything is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Error::NoDebuginfo => {
+                "name the crashed kernel's vmlinux with DWARF, its .debug file or an ISF JSON file with -d"
+            }
+            Error::Mismatch { .. } => {
+                "use the debuginfo of the kernel that crashed, or --force to go on regardless"
+            }
+            Error::Translation(_) => {
+                "check that the type information belongs to this kernel; --vmcoreinfo, --phys-base and --kaslr help when the core \
+                 has no VMCOREINFO"
+            }
+            Error::MissingTypes { .. } => {
+                "if the tracer was built as modules, name their .ko files (with DWARF) with further -d options"
+            }
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+}

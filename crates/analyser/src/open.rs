@@ -1,0 +1,226 @@
+//! Opening: core file and type information become one [`Kernel`].
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use relaywalk::Symbol;
+
+use crate::error::{Error, Result};
+use crate::kernel::Kernel;
+use crate::matching::{CoreSide, TypesSide, check, check_release};
+use crate::target::View;
+use crate::{log, matching, modules};
+
+/// What to open and how.
+///
+/// ```no_run
+/// let options = analyser::OpenOptions {
+///     cores: vec!["/var/crash/vmcore".into()],
+///     debuginfo: vec!["/usr/lib/debug/boot/vmlinux-2.6.27".into()],
+///     ..Default::default()
+/// };
+/// let kernel = analyser::Kernel::open(&options)?;
+/// # Ok::<(), analyser::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct OpenOptions {
+    /// The core file; several are the parts of one split dump, in any order.
+    pub cores: Vec<PathBuf>,
+    /// Type information: vmlinux or `.debug` with DWARF, `.ko` modules, raw BTF, ISF JSON. Several are layered.
+    pub debuginfo: Vec<PathBuf>,
+    /// Go on although core and type information do not match.
+    pub force: bool,
+    /// VMCOREINFO text to use instead of the core's.
+    pub vmcoreinfo: Option<PathBuf>,
+    /// Run-time minus link-time address of the kernel, if known.
+    pub kaslr: Option<u64>,
+    /// Physical load offset of the kernel, if known.
+    pub phys_base: Option<u64>,
+    /// Read with `pread` instead of mapping the core.
+    pub no_mmap: bool,
+}
+
+impl OpenOptions {
+    pub(crate) fn open_core(&self) -> Result<vmcore::Vmcore> {
+        if self.cores.is_empty() {
+            return Err(Error::NoCore);
+        }
+        let mut options = vmcore::OpenOptions::default();
+        options.no_mmap = self.no_mmap;
+        vmcore::Vmcore::open(&self.cores, &options).map_err(Error::Core)
+    }
+
+    fn load_types(&self, wanted: &kdebug::Wanted) -> Result<kdebug::Types> {
+        if self.debuginfo.is_empty() {
+            return Err(Error::NoDebuginfo);
+        }
+        let inputs = self.debuginfo.iter().map(|path| input(path)).collect::<Result<Vec<_>>>()?;
+        kdebug::Types::load(inputs, wanted).map_err(Error::Types)
+    }
+
+    fn read_vmcoreinfo(&self) -> Result<Option<vmcore::Vmcoreinfo>> {
+        let Some(path) = &self.vmcoreinfo else { return Ok(None) };
+        let text = std::fs::read(path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        Ok(Some(vmcore::Vmcoreinfo::parse(&text)))
+    }
+}
+
+fn input(path: &Path) -> Result<kdebug::Input> {
+    let mapping = vmcore::bytes::Mapping::open(path)
+        .map_err(|source| Error::Read { path: path.to_path_buf(), source })?;
+    Ok(kdebug::Input::new(path.display().to_string(), Arc::new(mapping)))
+}
+
+/// Everything any part of this crate asks the type information for.
+pub(crate) fn wanted() -> kdebug::Wanted {
+    let walkers = relaywalk::wanted();
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let mut wanted = kdebug::Wanted {
+        structs: owned(&walkers.structs),
+        enums: owned(&walkers.enums),
+        symbols: owned(&walkers.symbols),
+        ..Default::default()
+    };
+    wanted.structs.extend(owned(&["uts_namespace", "new_utsname"]));
+    // The addresses that translation starts from and is verified with.
+    wanted.symbols.extend(owned(&[
+        "linux_banner",
+        "init_uts_ns",
+        "_stext",
+        "_text",
+        "_end",
+        "phys_base",
+        "init_level4_pgt",
+        "init_top_pgt",
+        "swapper_pg_dir",
+        "page_offset_base",
+        "vmemmap_base",
+        "high_memory",
+        "vmcoreinfo_note",
+        "vmcoreinfo_data",
+        "divide_error",
+        "asm_exc_divide_error",
+    ]));
+    log::want(&mut wanted);
+    modules::want(&mut wanted);
+    for list in [&mut wanted.structs, &mut wanted.enums, &mut wanted.symbols] {
+        list.sort();
+        list.dedup();
+    }
+    wanted
+}
+
+impl Kernel {
+    /// Opens core and type information, finds the kernel in memory and verifies that both belong together.
+    ///
+    /// Errors: a file that cannot be read or understood; a kernel that cannot be found in memory with any method;
+    /// [`Error::Mismatch`] unless `force` is set. Cost: headers and bitmaps of the core; one pass over the type information.
+    pub fn open(options: &OpenOptions) -> Result<Kernel> {
+        let core = Arc::new(options.open_core()?);
+        let wanted = wanted();
+        let types = options.load_types(&wanted)?;
+        let mut warnings: Vec<String> = core.warnings().iter().map(ToString::to_string).collect();
+
+        let theirs = TypesSide {
+            build_id: types.build_id().map(<[u8]>::to_vec),
+            banner: types.constant("linux_banner").map(<[u8]>::to_vec),
+        };
+        let mut ours = CoreSide {
+            build_id: core.vmcoreinfo().and_then(vmcore::Vmcoreinfo::build_id),
+            release: core
+                .vmcoreinfo()
+                .and_then(vmcore::Vmcoreinfo::osrelease)
+                .map(|release| String::from_utf8_lossy(release).into_owned()),
+            banner: None,
+        };
+        // Before the search in memory, which a wrong kernel's symbols can only send astray.
+        accept(check_release(&ours, &theirs), options.force, &mut warnings)?;
+
+        let hints = vmcore::Hints {
+            symbol: &|name| {
+                types.symbols(name).iter().find(|symbol| symbol.section.is_none()).map(|s| s.value)
+            },
+            banner: theirs.banner.as_deref().filter(|_| !options.force),
+            kaslr: options.kaslr,
+            phys_base: options.phys_base,
+            vmcoreinfo: options.read_vmcoreinfo()?,
+        };
+        let space = vmcore::AddressSpace::locate(&core, &hints).map_err(Error::Translation)?;
+        let memory = vmcore::Memory::new(Arc::clone(&core), space);
+        let mut view = View::new(memory, &types, &wanted);
+        add_symbols(&mut view, &types, &wanted);
+        add_constants(&mut view);
+
+        if let (Some(at), Some(theirs)) = (view.symbol("linux_banner"), &theirs.banner) {
+            ours.banner = view.bytes(at, theirs.len());
+        }
+        accept(check(&ours, &theirs), options.force, &mut warnings)?;
+        Ok(Kernel::new(core, view, types, warnings))
+    }
+}
+
+/// A mismatch is an error, or with `force` a warning.
+fn accept(outcome: Result<()>, force: bool, warnings: &mut Vec<String>) -> Result<()> {
+    match outcome {
+        Err(mismatch) if force => {
+            warnings.push(mismatch.to_string());
+            Ok(())
+        }
+        outcome => outcome,
+    }
+}
+
+/// Symbols at run-time addresses: those of the image move with KASLR, those of modules with their sections.
+fn add_symbols(view: &mut View, types: &kdebug::Types, wanted: &kdebug::Wanted) {
+    let kaslr = view.memory.space().kaslr_offset();
+    let mask = view.memory.abi().word_mask();
+    let mut relocatable = Vec::new();
+    for name in &wanted.symbols {
+        for symbol in types.symbols(name) {
+            match &symbol.section {
+                Some(section) => relocatable.push((name, symbol, section)),
+                None => {
+                    let fixed = symbol.percpu || symbol.absolute;
+                    let addr = if fixed { symbol.value } else { symbol.value.wrapping_add(kaslr) & mask };
+                    view.add_symbol(name, Symbol { addr, unit: symbol.unit.clone() });
+                }
+            }
+        }
+    }
+    if relocatable.is_empty() {
+        return;
+    }
+    let modules = modules::read(view);
+    for (name, symbol, section) in relocatable {
+        let module = types.sources().get(symbol.source).and_then(|source| source.module.clone());
+        let Some(module) = module.map(|name| name.replace('-', "_")) else { continue };
+        let loaded = modules.iter().find(|loaded| loaded.name == module);
+        if let Some(base) = loaded.and_then(|loaded| loaded.sections.get(section)) {
+            let unit = symbol.unit.clone().or(Some(module));
+            view.add_symbol(name, Symbol { addr: base.wrapping_add(symbol.value) & mask, unit });
+        }
+    }
+}
+
+/// Numbers that come from VMCOREINFO or from variables rather than from types.
+fn add_constants(view: &mut View) {
+    let mut found: Vec<(&str, u64)> = Vec::new();
+    let space = view.memory.space();
+    if let Some(base) = space.direct_map_base() {
+        found.push(("page_offset", base));
+    }
+    if let Some(info) = space.vmcoreinfo() {
+        for name in ["SECTION_SIZE_BITS", "MAX_PHYSMEM_BITS", "PAGE_OFFSET"] {
+            found.extend(info.number(name).map(|value| (name, value.cast_unsigned())));
+        }
+        found.extend(info.number("VMEMMAP_START").map(|value| ("vmemmap", value.cast_unsigned())));
+    }
+    if let Some(base) = view.symbol("vmemmap_base").and_then(|at| view.word(at)).filter(|base| *base != 0) {
+        found.push(("vmemmap", base));
+    }
+    for (name, value) in found {
+        view.set_constant(name, value);
+    }
+}
+
+pub(crate) use matching::hex;
