@@ -1,0 +1,136 @@
+//! What the extracter knows of a trace: plain data and one function that yields a record.
+//!
+//! Everything from the analyser passes here, so that planning and writing can be tested with traces made by hand.
+
+use analyser::{Kernel, Traces};
+
+pub(crate) use analyser::State;
+
+/// One trace as it was found.
+pub(crate) struct TraceSource<'k> {
+    /// Any bytes.
+    pub(crate) name: Vec<u8>,
+    /// The same as text.
+    pub(crate) shown: String,
+    pub(crate) streams: Vec<StreamSource<'k>>,
+}
+
+/// One stream as it was found.
+pub(crate) struct StreamSource<'k> {
+    /// Components below the trace's directory, any bytes.
+    pub(crate) path: Vec<Vec<u8>>,
+    pub(crate) channel: String,
+    pub(crate) cpu: u32,
+    pub(crate) overwrite: bool,
+    pub(crate) events_lost: u64,
+    pub(crate) corrupted_sub_buffers: u64,
+    pub(crate) damage: Vec<String>,
+    /// In the order of writing.
+    pub(crate) slots: Vec<Slot>,
+    /// Bytes of a full sub-buffer.
+    pub(crate) slot_size: u64,
+    pub(crate) content: Box<dyn Content + 'k>,
+}
+
+/// One sub-buffer as it was found.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slot {
+    pub(crate) state: State,
+    /// The daemon had not read it.
+    pub(crate) unread: bool,
+    /// Bytes that writers had taken.
+    pub(crate) reserved: u64,
+}
+
+/// The content of a stream. Shared by threads; each opens a reader of its own.
+pub(crate) trait Content: Sync {
+    fn open(&self, count_events: bool) -> Box<dyn Reader + '_>;
+}
+
+/// Reads sub-buffers of one stream, one at a time.
+pub(crate) trait Reader {
+    fn read(&mut self, slot: usize) -> Record<'_>;
+}
+
+/// The record of one sub-buffer, ready to be written.
+#[derive(Debug, Default)]
+pub(crate) struct Record<'a> {
+    /// Empty if nothing was usable.
+    pub(crate) bytes: &'a [u8],
+    pub(crate) valid: u64,
+    pub(crate) lost: u64,
+    pub(crate) unreadable: u64,
+    pub(crate) zero_filled: u64,
+    pub(crate) events: Option<u64>,
+    pub(crate) notes: Vec<String>,
+}
+
+/// All traces that the analyser found.
+pub(crate) fn collect<'k>(kernel: &'k Kernel, traces: &'k Traces) -> Vec<TraceSource<'k>> {
+    traces
+        .traces
+        .iter()
+        .map(|trace| TraceSource {
+            name: trace.name_bytes().to_vec(),
+            shown: trace.name().to_string(),
+            streams: trace
+                .streams()
+                .map(|(channel, stream)| StreamSource {
+                    path: stream.path().to_vec(),
+                    channel: channel.name().to_string(),
+                    cpu: stream.cpu(),
+                    overwrite: channel.overwrite(),
+                    events_lost: stream.events_lost(),
+                    corrupted_sub_buffers: stream.corrupted_sub_buffers(),
+                    damage: stream.damage().iter().map(ToString::to_string).collect(),
+                    slots: stream
+                        .sub_buffers()
+                        .iter()
+                        .map(|sub| Slot {
+                            state: sub.state(),
+                            unread: sub.is_unread(),
+                            reserved: sub.reserved(),
+                        })
+                        .collect(),
+                    slot_size: channel.sub_buffer_size(),
+                    content: Box::new(Found { kernel, trace, channel, stream }),
+                })
+                .collect(),
+        })
+        .collect()
+}
+
+struct Found<'k> {
+    kernel: &'k Kernel,
+    trace: &'k analyser::Trace,
+    channel: &'k analyser::Channel,
+    stream: &'k analyser::Stream,
+}
+
+impl Content for Found<'_> {
+    fn open(&self, count_events: bool) -> Box<dyn Reader + '_> {
+        let recorder = self.trace.recorder(self.kernel, self.channel, self.stream).count_events(count_events);
+        Box::new(FoundReader { recorder, stream: self.stream })
+    }
+}
+
+struct FoundReader<'k> {
+    recorder: analyser::Recorder<'k>,
+    stream: &'k analyser::Stream,
+}
+
+impl Reader for FoundReader<'_> {
+    fn read(&mut self, slot: usize) -> Record<'_> {
+        let Some(sub) = self.stream.sub_buffers().get(slot) else { return Record::default() };
+        let record = self.recorder.record(sub);
+        Record {
+            bytes: record.bytes,
+            valid: record.valid,
+            lost: record.lost,
+            unreadable: record.unreadable,
+            zero_filled: record.zero_filled,
+            events: record.events,
+            notes: record.notes.iter().map(ToString::to_string).collect(),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! One stream into one file.
+
+use std::path::Path;
+
+use crate::disk::Disk;
+use crate::error::{Result, while_doing};
+use crate::plan::PlannedFile;
+use crate::progress::Progress;
+use crate::report::{StreamReport, Totals, note};
+use crate::source::{State, StreamSource};
+
+/// What is written of a stream.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Selection {
+    pub(crate) unread_only: bool,
+    pub(crate) count_events: bool,
+}
+
+impl Selection {
+    /// Bytes of sub-buffers that will be looked at.
+    pub(crate) fn bytes(self, stream: &StreamSource<'_>) -> u64 {
+        let taken =
+            stream.slots.iter().filter(|slot| slot.state != State::NeverUsed && self.takes(slot.unread));
+        u64::try_from(taken.count()).unwrap_or(u64::MAX).saturating_mul(stream.slot_size)
+    }
+
+    fn takes(self, unread: bool) -> bool {
+        unread || !self.unread_only
+    }
+}
+
+/// Writes the file of a stream below `root`, and syncs it. A stream without any usable sub-buffer becomes an empty
+/// file: the daemon creates one file for each buffer that is allocated, and readers accept empty ones.
+pub(crate) fn write(
+    stream: &StreamSource<'_>,
+    file: &PlannedFile,
+    root: &Path,
+    selection: Selection,
+    disk: &dyn Disk,
+    progress: &dyn Progress,
+) -> Result<StreamReport> {
+    let failed = |action| while_doing(action, file.shown.clone());
+    let mut sink = disk.create(&root.join(&file.path)).map_err(failed("creating"))?;
+    let mut reader = stream.content.open(selection.count_events);
+    let mut totals = Totals {
+        events: selection.count_events.then_some(0),
+        events_lost_by_tracer: stream.events_lost,
+        corrupted_sub_buffers: stream.corrupted_sub_buffers,
+        ..Totals::default()
+    };
+    let mut notes = Vec::new();
+    let name = file.path.to_string_lossy();
+    if file.doubles {
+        notes.push("another stream has the same path, so this one got a directory of its own".to_owned());
+    }
+    for (nth, slot) in stream.slots.iter().enumerate() {
+        if slot.state == State::NeverUsed {
+            totals.add_never_used();
+            continue;
+        }
+        if !selection.takes(slot.unread) {
+            totals.add_omitted(slot.reserved);
+            continue;
+        }
+        let record = reader.read(nth);
+        sink.write_all(record.bytes).map_err(failed("writing"))?;
+        totals.add_record(slot.state, &record);
+        for text in record.notes {
+            note(&mut notes, || text);
+        }
+        progress.advance(stream.slot_size, &name);
+    }
+    if totals.bytes.file == 0 {
+        notes.push("no usable sub-buffer: the file is empty".to_owned());
+    }
+    sink.sync().map_err(failed("syncing"))?;
+    Ok(StreamReport {
+        path: name.into_owned(),
+        channel: stream.channel.clone(),
+        cpu: stream.cpu,
+        overwrite: stream.overwrite,
+        totals,
+        damage: stream.damage.clone(),
+        notes,
+    })
+}
