@@ -1,0 +1,224 @@
+//! What the user types. Completions and manual pages come from here, too.
+
+use std::path::PathBuf;
+
+use clap::{Args as Group, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+
+use crate::exit;
+
+const EXAMPLES: &str = "\
+Examples:
+  What is in this core?
+    ltt-kdump info vmcore -d vmlinux
+  Write every trace in it to the folder rescued:
+    ltt-kdump extract vmcore -d vmlinux -o rescued
+  A tracer built as modules, a dump in two parts:
+    ltt-kdump extract part1 part2 -d vmlinux -d ltt-relay.ko -d ltt-tracer.ko -o rescued";
+
+const INFO_EXAMPLES: &str = "\
+Examples:
+  ltt-kdump info vmcore                       what the core alone tells
+  ltt-kdump info vmcore -d vmlinux            the kernel, its last words, its traces
+  ltt-kdump info vmcore -d vmlinux --json | jq '.traces[].name'";
+
+const LS_EXAMPLES: &str = "\
+Examples:
+  ltt-kdump ls vmcore -d vmlinux              the whole tree
+  ltt-kdump ls vmcore -d vmlinux /ltt         what is below /ltt
+  ltt-kdump ls part1 part2 -d vmlinux /ltt    the same from a dump in two parts";
+
+const EXTRACT_EXAMPLES: &str = "\
+Examples:
+  ltt-kdump extract vmcore -d vmlinux -o rescued
+  ltt-kdump extract vmcore -d vmlinux -o rescued --trace trace1
+  ltt-kdump extract vmcore -d vmlinux -o next --unread-only
+  ltt-kdump extract vmcore -d types.isf.json -o rescued --json > report.json";
+
+/// Gets the last trace events out of a dead Linux kernel
+///
+/// Reads a crash dump of a kernel that was traced with LTTng 0.x, finds the trace buffers in its memory, and writes them as trace
+/// directories, byte for byte as the tracer's daemon lttd would have.
+#[derive(Debug, Parser)]
+#[command(name = "ltt-kdump", version, after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP))]
+#[command(arg_required_else_help = true, infer_subcommands = true, disable_help_subcommand = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// Say more on standard error; -vv and -vvv say even more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    /// Print one JSON document instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Info(Info),
+    Ls(Ls),
+    Extract(Extract),
+    Completions(Completions),
+    #[command(hide = true)]
+    Man(Man),
+}
+
+/// Show what a core holds: kernel, last log lines, traces
+///
+/// Shows the kernel and its crash, the format of the core, the traces with their channels and CPUs, buffer sizes, positions and
+/// losses, and the last lines of the kernel log. Without -d, what the core alone tells. Writes nothing.
+#[derive(Debug, Group)]
+#[command(after_help = INFO_EXAMPLES, after_long_help = format!("{INFO_EXAMPLES}\n\n{}", exit::HELP))]
+pub(crate) struct Info {
+    /// The crash dump; several files are the parts of one split dump, in any order
+    #[arg(value_name = "CORE", required = true, value_hint = ValueHint::FilePath)]
+    pub(crate) cores: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) kernel: KernelOptions,
+}
+
+/// List the debugfs tree inside a core, trace buffers marked
+///
+/// Lists the debugfs tree as it was in the dead kernel's memory, and marks the files that are trace buffers.
+#[derive(Debug, Group)]
+#[command(override_usage = "ltt-kdump ls [OPTIONS] --debuginfo <DEBUGINFO> <CORE>... [PATH]")]
+#[command(after_help = LS_EXAMPLES, after_long_help = format!("{LS_EXAMPLES}\n\n{}", exit::HELP))]
+pub(crate) struct Ls {
+    /// The crash dump (several files are the parts of one split dump), then the folder of debugfs to begin at
+    ///
+    /// The last argument is the PATH inside the core if it begins with `/` and is no file here; all others are files.
+    #[arg(value_names = ["CORE", "PATH"], num_args = 1.., required = true, value_hint = ValueHint::FilePath)]
+    pub(crate) cores_and_path: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) kernel: KernelOptions,
+}
+
+/// Write the traces in a core as trace directories
+///
+/// Writes each trace to DIR/TRACE/, laid out as the tracer's daemon does, and then shows for each file what was written, lost and
+/// unreadable. By default everything still in memory is written, also what the daemon had read but nothing overwrote yet.
+/// DIR appears in one step when all of it is complete; nothing is ever overwritten.
+#[derive(Debug, Group)]
+#[command(override_usage = "ltt-kdump extract [OPTIONS] --debuginfo <DEBUGINFO> --output <DIR> <CORE>...")]
+#[command(after_help = EXTRACT_EXAMPLES, after_long_help = format!("{EXTRACT_EXAMPLES}\n\n{}", exit::HELP))]
+pub(crate) struct Extract {
+    /// The crash dump; several files are the parts of one split dump, in any order
+    #[arg(value_name = "CORE", required = true, value_hint = ValueHint::FilePath)]
+    pub(crate) cores: Vec<PathBuf>,
+
+    /// The folder to create; it may exist if it is empty
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) output: PathBuf,
+
+    /// Write only this trace; may be repeated
+    #[arg(long = "trace", value_name = "NAME")]
+    pub(crate) traces: Vec<String>,
+
+    /// Write exactly what the daemon would have written next, not what it had read already
+    #[arg(long)]
+    pub(crate) unread_only: bool,
+
+    /// Do not decode events to count them: faster
+    #[arg(long)]
+    pub(crate) no_count: bool,
+
+    /// How to find the buffers
+    #[arg(long, value_enum, default_value_t = Via::Both)]
+    pub(crate) via: Via,
+
+    #[command(flatten)]
+    pub(crate) kernel: KernelOptions,
+}
+
+/// Print a completion script for a shell
+#[derive(Debug, Group)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: Shell,
+}
+
+/// Write manual pages and completion scripts
+#[derive(Debug, Group)]
+pub(crate) struct Man {
+    /// Write all pages and completions to this folder, instead of the main page to standard output
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// How to open a core.
+#[derive(Debug, Group)]
+pub(crate) struct KernelOptions {
+    /// Type information: vmlinux or .debug file with DWARF, module .ko, raw BTF, or ISF JSON; may be repeated
+    #[arg(short, long, value_name = "DEBUGINFO", value_hint = ValueHint::FilePath)]
+    pub(crate) debuginfo: Vec<PathBuf>,
+
+    /// Go on although core and debuginfo do not belong together
+    #[arg(long, help_heading = HARD)]
+    pub(crate) force: bool,
+
+    /// Read VMCOREINFO from this file, not from the core
+    #[arg(long, value_name = "FILE", help_heading = HARD, value_hint = ValueHint::FilePath)]
+    pub(crate) vmcoreinfo: Option<PathBuf>,
+
+    /// Offset between the kernel's run-time and link-time addresses (0x… or decimal)
+    #[arg(long, value_name = "OFF", value_parser = number, help_heading = HARD)]
+    pub(crate) kaslr: Option<u64>,
+
+    /// Physical address the kernel was loaded at, less that it was linked for (0x… or decimal)
+    #[arg(long, value_name = "ADDR", value_parser = number, help_heading = HARD)]
+    pub(crate) phys_base: Option<u64>,
+
+    /// Read the core with ordinary reads, do not map it
+    #[arg(long, help_heading = HARD)]
+    pub(crate) no_mmap: bool,
+
+    /// Threads to work with [default: one for each CPU]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = HARD)]
+    pub(crate) threads: Option<u16>,
+}
+
+const HARD: &str = "Options for difficult cores and machines";
+
+/// Ways to the buffers.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Via {
+    /// The kernel's list of traces
+    List,
+    /// The debugfs tree
+    Debugfs,
+    /// Both, and whatever else leads to a buffer
+    Both,
+}
+
+/// A number as people write addresses.
+fn number(text: &str) -> Result<u64, String> {
+    let parsed = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => u64::from_str_radix(&digits.replace('_', ""), 16),
+        None => text.parse(),
+    };
+    parsed.map_err(|error| format!("expected 0x and hexadecimal digits, or decimal digits: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn numbers_are_read_as_written() {
+        assert_eq!(number("0x1000000"), Ok(0x100_0000));
+        assert_eq!(number("0xffff_0000"), Ok(0xffff_0000));
+        assert_eq!(number("4096"), Ok(4096));
+        assert!(number("1000000h").is_err() && number("").is_err() && number("-1").is_err());
+    }
+}

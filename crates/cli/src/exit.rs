@@ -1,0 +1,98 @@
+//! Exit codes: part of the interface.
+
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Everything that was found was written (or shown).
+    Complete = 0,
+    /// The core holds nothing of what was asked for.
+    NothingFound = 1,
+    /// The command line makes no sense. clap uses the same number.
+    Usage = 2,
+    /// Written (or shown), but something of what was found is lost, unreadable or damaged.
+    Losses = 3,
+    /// No result, and nothing written.
+    Failed = 4,
+}
+
+/// For the help text and the manual page.
+pub(crate) const HELP: &str = "\
+Exit codes:
+  0  everything found was written, or shown
+  1  nothing found: no trace, or none of the name asked for
+  2  usage error
+  3  written (or shown), with losses: some of what was found is lost, unreadable or damaged
+     (events that the tracer itself dropped while it ran are shown, but are no loss)
+  4  failed: no result, nothing written";
+
+/// The core holds nothing of what was asked for.
+#[derive(Debug)]
+pub(crate) struct NothingFound(pub(crate) String);
+
+impl fmt::Display for NothingFound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NothingFound {}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+impl From<&anyhow::Error> for Exit {
+    fn from(error: &anyhow::Error) -> Exit {
+        for cause in error.chain() {
+            if cause.is::<NothingFound>() {
+                return Exit::NothingFound;
+            }
+            if let Some(extracter::Error::NoSuchTrace { .. }) = cause.downcast_ref() {
+                return Exit::NothingFound;
+            }
+            if let Some(analyser::Error::NoCore | analyser::Error::NoDebuginfo) = cause.downcast_ref() {
+                return Exit::Usage;
+            }
+        }
+        Exit::Failed
+    }
+}
+
+/// Whether the reader of standard output is gone.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let broken = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(broken)
+            || cause
+                .downcast_ref::<serde_json::Error>()
+                .is_some_and(|error| error.io_error_kind() == Some(io::ErrorKind::BrokenPipe))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn errors_choose_their_code_through_any_context() {
+        let with = |error: anyhow::Error| Exit::from(&error.context("a").context("b"));
+        assert_eq!(with(NothingFound("no trace".into()).into()), Exit::NothingFound);
+        assert_eq!(with(analyser::Error::NoDebuginfo.into()), Exit::Usage);
+        assert_eq!(with(io::Error::other("x").into()), Exit::Failed);
+    }
+
+    #[test]
+    fn a_broken_pipe_is_seen_through_any_context() {
+        let error = Err::<(), _>(io::Error::from(io::ErrorKind::BrokenPipe)).context("printing").unwrap_err();
+        assert!(is_broken_pipe(&error));
+        assert!(!is_broken_pipe(&io::Error::other("x").into()));
+    }
+}

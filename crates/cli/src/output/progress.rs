@@ -1,0 +1,49 @@
+//! How far the work is; drawn only if standard error is a terminal.
+
+use std::time::Duration;
+
+use extracter::Progress;
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A line that says what is going on, for work of unknown length. Gone when dropped.
+pub(crate) struct Phase(ProgressBar);
+
+impl Phase {
+    pub(crate) fn start(what: &'static str) -> Phase {
+        let bar = ProgressBar::new_spinner().with_message(what);
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Phase(bar)
+    }
+}
+
+impl Drop for Phase {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// A bar over bytes. Gone when dropped.
+pub(crate) struct Bar(ProgressBar);
+
+impl Bar {
+    pub(crate) fn start(total_bytes: u64) -> Bar {
+        let bar = ProgressBar::new(total_bytes);
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {wide_msg}") {
+            bar.set_style(style);
+        }
+        Bar(bar)
+    }
+}
+
+impl Progress for Bar {
+    fn advance(&self, bytes: u64, file: &str) {
+        self.0.inc(bytes);
+        self.0.set_message(file.to_owned());
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -1,0 +1,183 @@
+//! One clear line for everything that can go wrong, and the exit code that belongs to it.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use snapbox::cmd::{Command, OutputAssert};
+use tempfile::TempDir;
+
+const TYPES: &str = "types-2.6.27.isf.json";
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name)
+}
+
+/// A folder that the program runs in, so that messages hold no path of this machine.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Place {
+        let place = Place(tempfile::tempdir().unwrap());
+        fs::copy(fixture("K1-2cpu/core.kdump-zlib"), place.path("core")).unwrap();
+        fs::copy(fixture("K1-2cpu/core.kdump-split1"), place.path("part1")).unwrap();
+        fs::copy(fixture("K1-2cpu/core.kdump-split2"), place.path("part2")).unwrap();
+        fs::copy(fixture(TYPES), place.path("types")).unwrap();
+        fs::copy(fixture("types-2.6.27-i386.isf.json"), place.path("types-i386")).unwrap();
+        fs::write(place.path("text"), "this is neither a core nor debuginfo\n".repeat(100)).unwrap();
+        fs::write(place.path("empty"), "").unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn run(&self, args: &str) -> OutputAssert {
+        Command::new(env!("CARGO_BIN_EXE_ltt-kdump"))
+            .current_dir(self.0.path())
+            .args(args.split_whitespace())
+            .assert()
+    }
+
+    /// Runs, and expects a code and the whole of standard error; standard output is empty, and no output appears.
+    #[track_caller]
+    fn fails(&self, args: &str, code: i32, stderr: &str) {
+        let output = self.run(args).code(code).stdout_eq("");
+        let text = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+        assert_eq!(text, stderr, "{args}");
+        assert!(!self.path("out").exists(), "{args}");
+    }
+}
+
+#[test]
+fn the_output_is_refused_before_anything_is_opened() {
+    let place = Place::new();
+    fs::create_dir_all(place.path("full/x")).unwrap();
+    let hint = "hint: nothing is ever overwritten; choose a new name\n";
+    place.fails(
+        "extract no-such-core -d types -o full",
+        4,
+        &format!("error: output full: expected a new name or an empty folder, found a folder that is not empty\n{hint}"),
+    );
+    place.fails(
+        "extract no-such-core -d types -o text",
+        4,
+        &format!("error: output text: expected a new name or an empty folder, found a file\n{hint}"),
+    );
+    place.fails(
+        "extract core -d types -o missing/out",
+        4,
+        "error: looking for the folder above the output: missing: No such file or directory (os error 2)\n\
+         hint: create the folder above the output first\n",
+    );
+    place.fails(
+        "extract core -d types -o text/out",
+        4,
+        "error: looking at text/out: Not a directory (os error 20)\n",
+    );
+    fs::create_dir(place.path("here")).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_ltt-kdump"))
+        .current_dir(place.path("here"))
+        .args(["extract", "../core", "-d", "../types", "-o", "."])
+        .assert()
+        .code(4)
+        .stderr_eq(
+            "error: output .: the current folder cannot be replaced\nhint: choose a name for a new folder\n",
+        );
+    assert!(place.path("here").is_dir() && place.path("full/x").is_dir());
+}
+
+#[test]
+fn type_information_is_asked_for() {
+    let place = Place::new();
+    let message = "error: expected the kernel's type information, found none\n\
+                   hint: name the crashed kernel's vmlinux with DWARF, its .debug file or an ISF JSON file with -d\n";
+    place.fails("extract core -o out", 2, message);
+    place.fails("ls core", 2, message);
+}
+
+#[test]
+fn traces_that_are_not_there() {
+    let place = Place::new();
+    place.fails(
+        "extract core -d types -o out --trace k1 --trace k3",
+        1,
+        "error: trace \"k3\": expected one of k1flight, k1\nhint: the command info lists the traces of a core\n",
+    );
+}
+
+#[test]
+fn files_that_are_not_what_they_should_be() {
+    let place = Place::new();
+    fs::create_dir(place.path("folder")).unwrap();
+    for (args, begins) in [
+        ("info no-core", "error: no-core: No such file or directory"),
+        ("info text", "error: text: not a core file"),
+        ("extract no-core -d types -o out", "error: no-core: No such file or directory"),
+        ("extract text -d types -o out", "error: text: not a core file"),
+        ("extract empty -d types -o out", "error: empty: not a core file"),
+        ("extract types -d types -o out", "error: types: not a core file"),
+        ("extract folder -d types -o out", "error: folder: "),
+        ("extract core -d no-types -o out", "error: reading no-types: No such file or directory"),
+        ("extract core -d text -o out", "error: text: expected "),
+        ("extract core -d empty -o out", "error: empty: expected "),
+        ("extract core -d core -o out", "error: core: expected "),
+        (
+            "extract core -d types -o out --vmcoreinfo no-file",
+            "error: reading no-file: No such file or directory",
+        ),
+        ("ls core ltt -d types", "error: ltt: No such file or directory"),
+        ("extract part1 part1 -d types -o out", "error: part1: "),
+        ("extract part1 core -d types -o out", "error: core: not a part of a split dump"),
+        ("extract core core -d types -o out", "error: core: not a part of a split dump"),
+    ] {
+        let output = place.run(args).code(4).stdout_eq("");
+        let stderr = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+        assert!(stderr.starts_with(begins), "{args}: {stderr}");
+        let lines = stderr.lines().filter(|line| !line.starts_with("hint: ")).count();
+        assert_eq!(lines, 1, "{args}: {stderr}");
+        assert!(!place.path("out").exists(), "{args}");
+    }
+}
+
+#[test]
+fn half_a_split_dump_is_said_to_be_half() {
+    let place = Place::new();
+    for part in ["part1", "part2"] {
+        let output = place.run(&format!("extract {part} -d types -o out")).stdout_eq("");
+        let output = output.get_output();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(stderr.contains("warning: part of the split dump is missing"), "{stderr}");
+        assert_eq!(output.status.code(), Some(1), "every buffer of this dump needs both parts: {stderr}");
+        assert!(!place.path("out").exists());
+    }
+}
+
+#[test]
+fn paths_that_are_not_in_debugfs() {
+    let place = Place::new();
+    let message = "error: /no: no such entry in the core's debugfs, and no such file\n";
+    place.fails("ls core /no -d types", 1, message);
+}
+
+#[test]
+fn a_disk_that_takes_no_more_leaves_nothing_behind() {
+    let place = Place::new();
+    // A limit on the size of files is the nearest to a full disk that needs no privileges.
+    let output = Command::new("sh")
+        .current_dir(place.0.path())
+        .args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$0\" extract core -d types -o out"])
+        .arg(env!("CARGO_BIN_EXE_ltt-kdump"))
+        .assert()
+        .code(4)
+        .stdout_eq("");
+    let stderr = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    assert!(stderr.starts_with("error: writing out/k1"), "{stderr}");
+    assert!(stderr.ends_with(": File too large (os error 27)\n"), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    let hidden = fs::read_dir(place.0.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(!hidden.into_iter().any(|name| name.to_string_lossy().contains("partial")));
+    assert!(!place.path("out").exists());
+}
