@@ -33,6 +33,7 @@ pub struct DeadKernel {
     pub(crate) root: u64,
     pub(crate) cpus: u32,
     pub(crate) modules: Vec<module::Module>,
+    pub(crate) mapped: std::collections::BTreeMap<u64, u64>,
 }
 
 impl DeadKernel {
@@ -102,14 +103,42 @@ impl DeadKernel {
         self.root
     }
 
-    /// Physical address behind a kernel virtual address of the image or the direct map.
+    /// Physical address behind a kernel virtual address.
     pub fn phys(&self, va: u64) -> u64 {
+        let page = self.facts.page_size();
+        if let Some(pfn) = self.mapped.get(&(va / page * page)) {
+            return pfn * page + va % page;
+        }
         let image = self.facts.image();
         if (image..image + self.image_size).contains(&va) {
             va - image + self.facts.image_phys
         } else {
-            va - self.facts.page_offset + self.facts.ram_base
+            va.wrapping_sub(self.facts.page_offset).wrapping_add(self.facts.ram_base)
         }
+    }
+
+    /// One integer member of the struct `name` at `va`.
+    pub fn peek(&self, va: u64, name: &str, path: &str) -> u64 {
+        let place = self.types.place(name, path);
+        let bytes = self.memory.read(self.phys(va + place.offset), place.size as usize);
+        let value = self.facts.abi.get(&bytes, 0, place.size as usize);
+        match place.bits {
+            Some((shift, width)) => value >> shift & ((1 << width) - 1),
+            None => value,
+        }
+    }
+
+    /// Overwrites one integer member (no bit-field) of the struct `name` at `va`.
+    pub fn poke(&mut self, va: u64, name: &str, path: &str, value: u64) {
+        let place = self.types.place(name, path);
+        assert!(place.bits.is_none(), "{path} is a bit-field");
+        self.poke_bytes(va + place.offset, &self.facts.abi.bytes(value, place.size as usize));
+    }
+
+    /// Overwrites bytes at `va`.
+    pub fn poke_bytes(&mut self, va: u64, bytes: &[u8]) {
+        let phys = self.phys(va);
+        self.memory.write(phys, bytes);
     }
 }
 
@@ -198,6 +227,7 @@ impl Kernel {
             image_size,
             cpus: self.cpus,
             modules,
+            mapped: space.mapped,
         }
     }
 
@@ -246,6 +276,7 @@ impl Kernel {
             refuses_corrupt: tables,
             exchange: tables && overwrite,
             counts_gets: self.era <= Era::A1,
+            lean: self.lean,
         }
     }
 

@@ -206,6 +206,7 @@ pub struct Kernel {
     pub(crate) memory_model: Option<MemoryModel>,
     pub(crate) legacy_percpu: Option<bool>,
     pub(crate) modular: bool,
+    pub(crate) lean: bool,
     pub(crate) seed: u64,
 }
 
@@ -235,6 +236,7 @@ impl Kernel {
             memory_model: None,
             legacy_percpu: None,
             modular: false,
+            lean: false,
             seed: 1,
         }
     }
@@ -358,6 +360,12 @@ impl Kernel {
     /// The tracer is built as modules `ltt_core`, `ltt_tracer` and `ltt_relay` (era C).
     pub fn modular(mut self) -> Kernel {
         self.modular = true;
+        self
+    }
+
+    /// Keeps only the last event of each sub-buffer in the truth, for large traces.
+    pub fn lean(mut self) -> Kernel {
+        self.lean = true;
         self
     }
 

@@ -27,7 +27,8 @@
 //!   written ([`Fill`]), what the daemon does ([`Reader`]), where the writers stop ([`Crash`]).
 //! * [`Truth`]: everything planted, from the simulation's bookkeeping.
 //! * [`core`]: ELF and kdump-compressed files, flattened, split, truncated.
-//! * [`isf`]: debug information.
+//! * [`isf`], [`dwarf`]: debug information; [`dwarf::DebugInfo::module`] for tracers built as modules.
+//! * [`corrupt`]: damage for hostile tests. [`big`]: large cores for benches.
 //!
 //! Everything is deterministic: the same builder gives the same bytes.
 #![allow(
@@ -41,10 +42,13 @@
 
 mod abi;
 mod arch;
+pub mod big;
 mod build;
 mod cdecl;
 pub mod core;
+pub mod corrupt;
 mod debugfs;
+pub mod dwarf;
 mod era_a;
 mod era_b;
 mod era_c;

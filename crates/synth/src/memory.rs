@@ -30,6 +30,11 @@ impl Memory {
         self.pages.iter().map(|(pfn, bytes)| (*pfn, bytes.as_slice()))
     }
 
+    /// Pages with content in a range of page frame numbers.
+    pub fn pages_in(&self, range: std::ops::Range<u64>) -> impl Iterator<Item = (u64, &[u8])> {
+        self.pages.range(range).map(|(pfn, bytes)| (*pfn, bytes.as_slice()))
+    }
+
     /// One page's bytes, if it was ever touched.
     pub fn page(&self, pfn: u64) -> Option<&[u8]> {
         self.pages.get(&pfn).map(Vec::as_slice)

@@ -29,6 +29,8 @@ pub(crate) struct Rules {
     pub(crate) exchange: bool,
     /// `active_readers` counts gets and puts, not opens.
     pub(crate) counts_gets: bool,
+    /// Remember only the last event of each sub-buffer.
+    pub(crate) lean: bool,
 }
 
 /// One run of pages and what it holds.
@@ -286,6 +288,9 @@ impl Ring {
         };
         let seq = offset / sb;
         let slots = &mut self.contents.entry(seq).or_default().slots;
+        if self.rules.lean && slots.iter().all(|s| s.committed) {
+            slots.clear();
+        }
         slots.push(Slot { event, committed: false });
         let slot = slots.len() - 1;
         Some(Pending { leave, enter, seq, slot, offset: offset % sb, record, tsc })

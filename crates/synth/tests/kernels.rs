@@ -175,3 +175,23 @@ fn big_endian_kernels_and_all_formats() {
         build_and_check(&Kernel::new(Era::A).version(major, minor));
     }
 }
+
+#[test]
+fn debuginfo_of_every_dwarf_version() {
+    let dir = std::env::var_os("SYNTH_KEEP").map(std::path::PathBuf::from);
+    for (arch, name) in [(Arch::X86_64, "x86_64"), (Arch::I386, "i386"), (Arch::Ppc64, "ppc64")] {
+        let kernel = if arch == Arch::X86_64 { Kernel::new(Era::C).modular() } else { Kernel::new(Era::C) };
+        let dead = kernel.arch(arch).build();
+        for version in 2..=5 {
+            let vmlinux = synth::dwarf::DebugInfo::new().version(version).vmlinux(&dead);
+            assert!(vmlinux.starts_with(b"\x7fELF"));
+            if let Some(dir) = &dir {
+                std::fs::write(dir.join(format!("vmlinux-{name}-{version}")), &vmlinux).unwrap();
+                for module in dead.modules() {
+                    let bytes = synth::dwarf::DebugInfo::new().version(version).module(&dead, &module.name);
+                    std::fs::write(dir.join(format!("{}-{version}.ko", module.name)), &bytes).unwrap();
+                }
+            }
+        }
+    }
+}

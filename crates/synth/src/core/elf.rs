@@ -27,6 +27,7 @@ pub struct Elf {
     holes: bool,
     wide: Option<bool>,
     segment_limit: u64,
+    whole_ram: bool,
 }
 
 impl Elf {
@@ -41,6 +42,7 @@ impl Elf {
             holes: false,
             wide: None,
             segment_limit: u64::MAX,
+            whole_ram: false,
         }
     }
 
@@ -103,31 +105,27 @@ impl Elf {
         self
     }
 
+    /// One segment for all of RAM, as unfiltered dumps have it; the file is sparse where nothing was touched.
+    pub fn whole_ram(mut self, on: bool) -> Elf {
+        self.whole_ram = on;
+        self
+    }
+
     /// Writes the core.
     pub fn write(&self, kernel: &DeadKernel) -> CoreFile {
         let facts = kernel.facts();
         let abi = facts.abi;
         let wide = self.wide.unwrap_or(abi.word == 8);
         let page = facts.page_size();
-        let mut runs: Vec<(u64, Vec<u8>)> = Vec::new(); // physical address, bytes
-        for (pfn, bytes) in kernel.memory().pages() {
-            let phys = pfn * page;
-            match runs.last_mut() {
-                Some((start, run))
-                    if *start + run.len() as u64 == phys && (run.len() as u64) < self.segment_limit =>
-                {
-                    run.extend_from_slice(bytes);
-                }
-                _ => runs.push((phys, bytes.to_vec())),
-            }
-        }
+        let runs = self.runs(kernel);
         let notes = self.notes(kernel);
         let (ehsize, phentsize, shentsize) = if wide { (64, 56, 64) } else { (52, 32, 40) };
         let image = facts.image_phys..facts.image_phys + kernel.image_size;
         let image_is_linear = facts.direct(facts.image_phys) == facts.image();
         let alias = self.virtual_addresses && !image_is_linear && self.segment_limit == u64::MAX;
         let count = 1 + runs.len() as u64 + u64::from(alias);
-        let sections = self.extended_count || self.headers == HeadersAt::AfterSections;
+        let extended = self.extended_count || count >= 0xffff;
+        let sections = extended || self.headers == HeadersAt::AfterSections;
         let mut at: u64 = ehsize;
         let section_offset = if sections { at } else { 0 };
         at += if sections { shentsize } else { 0 };
@@ -143,8 +141,8 @@ impl Elf {
         let mut segments = Vec::new();
         let mut file = CoreFile::new();
         file.put(note_offset, notes.clone());
-        for (i, (phys, bytes)) in runs.iter().enumerate() {
-            let len = bytes.len() as u64;
+        for (i, (phys, len)) in runs.iter().enumerate() {
+            let len = *len;
             let end = runs.get(i + 1).map_or(kernel.memory().ram().end, |(next, _)| *next);
             let memsz = if self.holes { end - phys } else { len };
             let virt = if self.virtual_addresses { facts.direct(*phys) } else { 0 };
@@ -161,7 +159,9 @@ impl Elf {
                     memsz: size,
                 });
             }
-            file.put(at, bytes.clone());
+            for (pfn, bytes) in kernel.memory().pages_in(phys / page..(phys + len) / page) {
+                file.put(at + pfn * page - phys, bytes.to_vec());
+            }
             at += len;
         }
         let len = notes.len() as u64;
@@ -187,7 +187,7 @@ impl Elf {
         elf.word(header_offset);
         elf.word(section_offset);
         elf.int(0, 4);
-        let shown = if self.extended_count { 0xffff } else { count };
+        let shown = if extended { 0xffff } else { count };
         for value in [ehsize, phentsize, shown, if sections { shentsize } else { 0 }, u64::from(sections), 0]
         {
             elf.int(value, 2);
@@ -196,12 +196,32 @@ impl Elf {
             // Section header 0: sh_info holds the real number of program headers.
             let mut section = Writer { abi, wide, out: vec![0; shentsize as usize] };
             let info = if wide { 44 } else { 28 };
-            abi.put(&mut section.out, info, 4, if self.extended_count { count } else { 0 });
+            abi.put(&mut section.out, info, 4, if extended { count } else { 0 });
             elf.out.extend(section.out);
         }
         file.put(0, elf.out);
+        file.len = file.len.max(at);
         file.chunks.sort_by_key(|(offset, _)| *offset);
         file
+    }
+
+    /// Physical start and length of each segment's file bytes.
+    fn runs(&self, kernel: &DeadKernel) -> Vec<(u64, u64)> {
+        let page = kernel.facts().page_size();
+        if self.whole_ram {
+            let ram = kernel.memory().ram();
+            return vec![(ram.start, ram.end - ram.start)];
+        }
+        let mut runs: Vec<(u64, u64)> = Vec::new();
+        for (pfn, _) in kernel.memory().pages() {
+            match runs.last_mut() {
+                Some((start, len)) if *start + *len == pfn * page && *len < self.segment_limit => {
+                    *len += page
+                }
+                _ => runs.push((pfn * page, page)),
+            }
+        }
+        runs
     }
 
     fn notes(&self, kernel: &DeadKernel) -> Vec<u8> {
