@@ -227,3 +227,22 @@ fn a_header_of_an_earlier_pass_is_not_used() {
     // Unless the events themselves prove to be the newest ones.
     assert_eq!(prefix(Evidence { committed: u64::MAX - 20, ..EVIDENCE }), (128, Rule::Written));
 }
+
+#[test]
+fn what_follows_a_gap_must_meet_the_last_time() {
+    // Three events without fields; the middle one was never written.
+    let words = ["0x075e1400", "0x00000000", "0x075e1600"];
+    let mut bytes = [header(false, "0xffffffff"), bytes(&words, false)].concat();
+    bytes.resize(4096, 0);
+    let header = Header::parse(&bytes).unwrap();
+    let markers = markers(&header);
+    let prefix = |last_tsc| {
+        let last_tsc = Some(LastTsc { value: last_tsc, truncated: false });
+        let evidence = Evidence { reserved: 80, committed: 76, last_tsc, ..EVIDENCE };
+        let prefix = valid_prefix(&bytes, &header, Channel::Data(b"kernel"), &markers, &evidence);
+        (prefix.valid, prefix.rule, prefix.doubtful)
+    };
+    assert_eq!(prefix(0x5f5e_1600), (72, Rule::Gap, false));
+    // The lost event carried the full time; what comes after it seems older than it is.
+    assert_eq!(prefix(0xff_5f5e_1600), (72, Rule::Decodable, true));
+}

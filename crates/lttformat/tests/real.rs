@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use lttformat::ltt::prefix::{Evidence, LastTsc, Rule, Stage, valid_prefix};
 use lttformat::ltt::scan::{Limits, Records};
 use lttformat::ltt::{Channel, Clock, Decoder, Event, Header, Kind, Markers, TypeSizes, Value, tally};
 
@@ -164,4 +165,39 @@ fn values_and_times_of_the_last_printed_events() {
         }
         assert!(compared >= 10, "{compared} lines of {trace}");
     }
+}
+
+/// The newest sub-buffer of one stream, as it is in a core file: 280 of 300 reserved bytes are committed, the last event was
+/// written.
+#[test]
+fn an_event_written_but_not_committed() {
+    let slice = fixture("X2-i386-2cpu");
+    let files = read_trace(&slice.join("expected/k1flight"));
+    let markers = learn(&files);
+    let expected = Records::new(&files["control/flight-processes_1"], Limits::default()).last().unwrap();
+    assert_eq!(expected.used, 280);
+
+    // The header's begin finds the page in the core file.
+    let core = std::fs::read(slice.join("core.elf")).unwrap();
+    let begin = &expected.bytes[..8];
+    let place = core.windows(8).position(|bytes| bytes == begin).unwrap();
+    let memory = &core[place..place + 4096];
+    let header = Header::parse(memory).unwrap();
+    assert_eq!(header.used(4096), None);
+
+    let channel = Channel::Data(b"control/flight-processes");
+    let last = tally(memory, &header, 300, channel, &markers).last_time.unwrap();
+    let evidence = Evidence {
+        stage: Stage::Open,
+        reserved: 300,
+        committed: 280,
+        commit_seq: None,
+        last_tsc: Some(LastTsc { value: last >> 27, truncated: true }),
+        not_before: None,
+        not_after: None,
+    };
+    let prefix = valid_prefix(memory, &header, channel, &markers, &evidence);
+    assert_eq!((prefix.valid, prefix.events, prefix.rule, prefix.doubtful), (280, 13, Rule::Written, false));
+    assert_eq!(prefix.last_time, expected.header.end);
+    assert_eq!(memory[header.len()..280], expected.bytes[header.len()..280]);
 }

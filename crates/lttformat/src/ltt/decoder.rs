@@ -206,3 +206,66 @@ impl<'a> Iterator for Decoder<'a> {
 }
 
 impl std::iter::FusedIterator for Decoder<'_> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ltt::prefix::LastTsc;
+    use crate::ltt::{Announcement, Endian, Version};
+
+    const HEADER_LEN: usize = 68;
+
+    /// Decodes these words strictly, as events of two markers: 3 without fields and 4 with a 64-bit one. The sub-buffer begins
+    /// at time 100.
+    fn strictly(words: &[u32], last_tsc: Option<LastTsc>, not_after: u64) -> Vec<Result<u64, StopReason>> {
+        let mut bytes = vec![0; HEADER_LEN + 4 * words.len()];
+        Endian::Little.put_u64(&mut bytes, 0, 100);
+        Endian::Little.put_u32(&mut bytes, 16, 0x00d6_b7ed);
+        let Version { major, minor } = Version::V2_6;
+        bytes[20..24].copy_from_slice(&[major, minor, 8, 4]);
+        for (i, &word) in words.iter().enumerate() {
+            Endian::Little.put_u32(&mut bytes, HEADER_LEN + 4 * i, word);
+        }
+        let header = Header::parse(&bytes).unwrap();
+        let mut markers = Markers::new(&header);
+        for (id, name, format) in [(3, b"a", &b""[..]), (4, b"b", b"x %llu")] {
+            markers.insert(b"c", &Announcement { name, id, format, alignment: 4, sizes: None });
+        }
+        let decoder = Decoder::new(&bytes, &header, bytes.len() as u64, Channel::Data(b"c"), &markers);
+        decoder
+            .strict(TimeBounds { last_tsc, not_after })
+            .map(|event| event.map(|event| event.tsc).map_err(|stop| stop.reason))
+            .collect()
+    }
+
+    const fn short(id: u32, time: u32) -> u32 {
+        id << 27 | time
+    }
+
+    #[test]
+    fn strict_decoding_rejects_what_only_looks_like_events() {
+        let any = |words: &[u32]| strictly(words, None, u64::MAX);
+        assert_eq!(any(&[short(3, 100), short(4, 120), 1, 2]), [Ok(100), Ok(120)]);
+        // Never written.
+        assert_eq!(any(&[short(3, 110), 0]), [Ok(110), Err(StopReason::Blank)]);
+        // A full time that is not that of the low bits, and one of an earlier pass; id 3, no payload.
+        assert_eq!(any(&[short(29, 120), 3, 121, 0]), [Err(StopReason::TimeMismatch)]);
+        assert_eq!(any(&[short(29, 99), 3, 99, 0]), [Err(StopReason::TimeBackwards(99))]);
+        assert_eq!(any(&[short(29, 120), 3, 120, 0]), [Ok(120)]);
+        // An unknown id, although its size is recorded.
+        assert_eq!(any(&[short(30, 120), 9]), [Err(StopReason::UnknownId(9))]);
+    }
+
+    #[test]
+    fn strict_decoding_stops_at_the_last_time() {
+        let words = [short(3, 110), short(3, 120)];
+        let full = |value| strictly(&words, Some(LastTsc { value, truncated: false }), u64::MAX);
+        assert_eq!(full(120), [Ok(110), Ok(120)]);
+        assert_eq!(full(119), [Ok(110), Err(StopReason::TimeBeyond(120))]);
+        assert_eq!(strictly(&words, None, 119), [Ok(110), Err(StopReason::TimeBeyond(120))]);
+        // A wrap of the low bits shows above them only.
+        let truncated = |value| strictly(&[short(3, 99)], Some(LastTsc { value, truncated: true }), u64::MAX);
+        assert_eq!(truncated(1), [Ok((1 << 27) + 99)]);
+        assert_eq!(truncated(0), [Err(StopReason::TimeBeyond((1 << 27) + 99))]);
+    }
+}

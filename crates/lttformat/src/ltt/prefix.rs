@@ -300,17 +300,13 @@ impl Search<'_> {
     fn gap(&self, counts: Counts, trail: &Trail, missing: usize) -> Option<usize> {
         // The kernel's note of a commit is a lower bound if it is an event's end at all; but it can be wrong.
         let noted = self.commit_seq(counts.committed).filter(|&noted| trail.has_end(noted)).unwrap_or(0);
-        let (before, after): (Vec<_>, Vec<_>) = trail
-            .ends
-            .iter()
-            .filter(|&&(end, _)| end <= counts.committed)
-            .partition(|&&(end, _)| end < noted);
+        let (before, after): (Vec<_>, Vec<_>) = trail.ends.iter().partition(|&&(end, _)| end < noted);
         let decoder = self.strict_decoder(counts.end);
         // Time at which an attempt came through a place: another one that does so has the same future.
         let mut seen = HashMap::new();
         let mut effort = counts.end.saturating_mul(EFFORT);
         'attempt: for (start, now) in after.into_iter().chain(before) {
-            // Nothing left to decode after the gap proves nothing.
+            // A gap beyond the reserved bytes is none, and one that leaves nothing to decode after it proves nothing.
             if start + missing >= counts.end {
                 continue;
             }
