@@ -286,3 +286,69 @@ fn nothing_is_written_beside_the_output() {
     let run = extract(K1, &["core.kdump-zlib"], &[]);
     assert_eq!(fs::read_dir(run.scratch.path()).unwrap().count(), 1);
 }
+
+#[test]
+fn no_corruption_makes_it_panic_or_lie() {
+    let scratch = tempfile::tempdir().unwrap();
+    let core = scratch.path().join("core");
+    // Numerical Recipes' generator: the same corruption every time.
+    let mut state = 1u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % below
+    };
+    for (name, rounds) in [("core.elf", 24), ("core.kdump-zlib", 12)] {
+        let intact = fs::read(K1.path(name)).unwrap();
+        for round in 0..rounds {
+            let mut bytes = intact.clone();
+            for _ in 0..1 << (round % 12) {
+                let at = random(bytes.len());
+                bytes[at] ^= 1 << random(8);
+            }
+            if round % 3 == 0 {
+                let page = random(bytes.len() / 4096) * 4096;
+                bytes[page..page + 4096].fill(if round % 2 == 0 { 0xff } else { 0 });
+            }
+            fs::write(&core, &bytes).unwrap();
+            let run = Run { scratch: tempfile::tempdir().unwrap(), code: 0, report: Value::Null };
+            let output = self::run(std::slice::from_ref(&core), K1.1, &["--json"], &run.out());
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert!(!stderr.contains("panicked"), "{name} {round}: {stderr}");
+            match output.status.code() {
+                Some(0 | 3) => {
+                    adds_up(&Run { report: serde_json::from_slice(&output.stdout).unwrap(), ..run })
+                }
+                Some(1 | 4) => assert!(!run.out().exists(), "{name} {round}"),
+                code => panic!("{name} {round}: {code:?}: {stderr}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn events_that_do_not_decode_are_written_and_said() {
+    let scratch = tempfile::tempdir().unwrap();
+    let core = scratch.path().join("core");
+    let mut bytes = fs::read(K1.path("core.elf")).unwrap();
+    // The second page of a complete sub-buffer of 8 KiB, found by its content.
+    let page = &fs::read(K1.path("expected/k1/cpu_0")).unwrap()[4096..8192];
+    let at = bytes.windows(page.len()).position(|window| window == page).unwrap();
+    bytes[at + 1000..at + 1064].fill(0xff);
+    fs::write(&core, &bytes).unwrap();
+
+    let out = scratch.path().join("out");
+    let output = run(std::slice::from_ref(&core), K1.1, &["--json"], &out);
+    assert_eq!(output.status.code(), Some(3));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(number(&report["totals"]["doubtful_sub_buffers"]), 1);
+    assert_eq!(number(&report["totals"]["bytes"]["lost"]), 0);
+    let written = fs::read(out.join("k1/cpu_0")).unwrap();
+    assert!(
+        written.windows(64).any(|window| window == [0xff; 64]),
+        "what cannot be decoded is not thrown away"
+    );
+
+    // Nobody looks into a complete sub-buffer when its events are not counted.
+    let output = run(&[core], K1.1, &["--json", "--no-count"], &scratch.path().join("out-2"));
+    assert_eq!(output.status.code(), Some(0));
+}

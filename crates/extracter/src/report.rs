@@ -66,6 +66,9 @@ pub struct Totals {
     pub sub_buffers: SubBuffers,
     /// Bytes by what was done with them.
     pub bytes: Bytes,
+    /// Sub-buffers that were written although something in them does not add up: events that cannot be decoded to the end (seen
+    /// only when events are counted), a header that had to be corrected, counters that contradict each other.
+    pub doubtful_sub_buffers: u64,
     /// Events in what was written; none if they were not counted.
     pub events: Option<u64>,
     /// Events that the tracer itself dropped while it ran: none of them was in the core.
@@ -143,10 +146,14 @@ impl Report {
 }
 
 impl Totals {
-    /// Bytes or sub-buffers are missing.
+    /// Bytes or sub-buffers are missing or doubtful.
     pub fn has_losses(&self) -> bool {
         let bytes = &self.bytes;
-        bytes.lost > 0 || bytes.unreadable > 0 || bytes.zero_filled > 0 || self.sub_buffers.unusable > 0
+        bytes.lost > 0
+            || bytes.unreadable > 0
+            || bytes.zero_filled > 0
+            || self.sub_buffers.unusable > 0
+            || self.doubtful_sub_buffers > 0
     }
 
     /// A sub-buffer of which the record is now in the file, if there was anything in it.
@@ -170,6 +177,7 @@ impl Totals {
         add(bytes, record.valid);
         add(if record.bytes.is_empty() { &mut counts.unusable } else { count }, 1);
         add(&mut counts.total, 1);
+        add(&mut self.doubtful_sub_buffers, u64::from(record.doubtful && !record.bytes.is_empty()));
         if let Some(events) = record.events {
             add(self.events.get_or_insert_default(), events);
         }
@@ -213,6 +221,7 @@ impl Totals {
         add(&mut to.open, from.open);
         add(&mut to.stalled, from.stalled);
         add(&mut to.consumed, from.consumed);
+        add(&mut self.doubtful_sub_buffers, part.doubtful_sub_buffers);
         if let Some(events) = part.events {
             add(self.events.get_or_insert_default(), events);
         }
@@ -277,7 +286,7 @@ mod tests {
             for (state, valid, lost, unreadable, empty) in records {
                 let bytes: &[u8] = if empty { &[] } else { &[0; 128] };
                 let valid = if empty { 0 } else { valid };
-                let record = Record { bytes, valid, lost, unreadable, events: Some(1), ..Record::default() };
+                let record = Record { bytes, valid, lost, unreadable, doubtful: lost == 0, events: Some(1), ..Record::default() };
                 let mut part = Totals { events_lost_by_tracer: 2, ..Totals::default() };
                 if state == State::NeverUsed {
                     part.add_never_used();
@@ -313,6 +322,7 @@ mod tests {
             Record { bytes: &[0; 64], valid: 40, lost: 1, ..Record::default() },
             Record { bytes: &[0; 64], valid: 40, unreadable: 1, ..Record::default() },
             Record { bytes: &[0; 64], valid: 40, zero_filled: 1, ..Record::default() },
+            Record { bytes: &[0; 64], valid: 40, doubtful: true, ..Record::default() },
             Record::default(),
         ] {
             let mut totals = totals.clone();

@@ -2,7 +2,7 @@
 //!
 //! Everything from the analyser passes here, so that planning and writing can be tested with traces made by hand.
 
-use analyser::{Kernel, Traces};
+use analyser::{Kernel, NoteKind, Traces};
 
 pub(crate) use analyser::State;
 
@@ -61,6 +61,8 @@ pub(crate) struct Record<'a> {
     pub(crate) lost: u64,
     pub(crate) unreadable: u64,
     pub(crate) zero_filled: u64,
+    /// Something in it does not add up.
+    pub(crate) doubtful: bool,
     pub(crate) events: Option<u64>,
     pub(crate) notes: Vec<String>,
 }
@@ -129,8 +131,17 @@ impl Reader for FoundReader<'_> {
             lost: record.lost,
             unreadable: record.unreadable,
             zero_filled: record.zero_filled,
+            doubtful: record.notes.iter().any(|note| is_doubt(&note.kind)),
             events: record.events,
             notes: record.notes.iter().map(ToString::to_string).collect(),
         }
     }
+}
+
+/// Whether what is written may be wrong, or no viewer may be able to read it; as against notes that only explain a loss.
+fn is_doubt(note: &NoteKind) -> bool {
+    matches!(
+        note,
+        NoteKind::Undecodable(_) | NoteKind::Header(_) | NoteKind::Interrupted { doubtful: true, .. }
+    )
 }

@@ -110,6 +110,7 @@ fn table(report: &Report) -> Table {
         Column::right("UNREADABLE"),
         Column::right("OMITTED").optional(),
         Column::right("UNUSABLE").optional(),
+        Column::right("DOUBTFUL").optional(),
         Column::right("EVENTS").optional(),
         Column::right("DROPPED BY TRACER").optional(),
     ]);
@@ -120,7 +121,7 @@ fn table(report: &Report) -> Table {
     table
 }
 
-fn row(name: &str, totals: &Totals) -> [String; 12] {
+fn row(name: &str, totals: &Totals) -> [String; 13] {
     let (counts, bytes) = (&totals.sub_buffers, &totals.bytes);
     let states = &bytes.written_by_state;
     let cell = |bytes: u64, sub_buffers: u64| match sub_buffers {
@@ -138,6 +139,7 @@ fn row(name: &str, totals: &Totals) -> [String; 12] {
         bytes.unreadable.to_string(),
         cell(bytes.omitted, counts.omitted),
         counts.unusable.to_string(),
+        totals.doubtful_sub_buffers.to_string(),
         totals.events.map_or_else(|| "-".to_owned(), |events| events.to_string()),
         totals.events_lost_by_tracer.to_string(),
     ]
