@@ -12,6 +12,8 @@ mod addr;
 pub mod cpu;
 mod damage;
 pub mod debugfs;
+#[cfg(test)]
+mod fake;
 mod layout;
 pub mod list;
 pub mod ltt;

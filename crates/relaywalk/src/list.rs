@@ -102,3 +102,68 @@ fn follow(
         at = next;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::Fake;
+    use crate::{Endian, WordSize};
+
+    fn ring(count: usize) -> (Fake, VirtAddr, Vec<VirtAddr>) {
+        let mut fake = Fake::new(WordSize::Bits64, Endian::Little);
+        let head = fake.alloc(16);
+        let nodes: Vec<VirtAddr> = (0..count).map(|_| fake.alloc(16)).collect();
+        fake.link(head, &nodes);
+        (fake, head, nodes)
+    }
+
+    #[test]
+    fn whole_and_empty() {
+        let (fake, head, nodes) = ring(5);
+        assert_eq!(walk(&fake, head, 5), Nodes { addrs: nodes, broken: None });
+        let (fake, head, _) = ring(0);
+        assert_eq!(walk(&fake, head, 5), Nodes::default());
+    }
+
+    #[test]
+    fn unreadable_node_loses_itself_only() {
+        let (mut fake, head, nodes) = ring(5);
+        fake.remove_page(nodes[2]);
+        let found = walk(&fake, head, 100);
+        assert_eq!(found.addrs, [nodes[0], nodes[1], nodes[3], nodes[4]]);
+        assert!(matches!(found.broken, Some((at, Cause::Unreadable(_))) if at == nodes[2]));
+    }
+
+    #[test]
+    fn circles_ends_and_lengths() {
+        let (mut fake, head, nodes) = ring(5);
+        fake.put_word(nodes[3], nodes[1].0);
+        let found = walk(&fake, head, 100);
+        assert_eq!(found.addrs, nodes);
+        assert_eq!(found.broken, Some((nodes[1], Cause::Loop)));
+        fake.put_word(nodes[3], nodes[3].0);
+        assert_eq!(walk(&fake, head, 100).broken, Some((nodes[3], Cause::Loop)));
+        fake.put_word(nodes[3], 0);
+        assert!(matches!(walk(&fake, head, 100).broken, Some((_, Cause::Implausible(_)))));
+        let (fake, head, nodes) = ring(5);
+        let found = walk(&fake, head, 3);
+        assert_eq!(
+            (found.addrs.as_slice(), found.broken),
+            (&nodes[..3], Some((nodes[3], Cause::TooLong { limit: 3 })))
+        );
+    }
+
+    #[test]
+    fn null_terminated() {
+        let mut fake = Fake::new(WordSize::Bits32, Endian::Big);
+        let (head, a, b) = (fake.alloc(4), fake.alloc(8), fake.alloc(8));
+        assert_eq!(walk_hlist(&fake, head, 9), Nodes::default());
+        fake.put_word(head, a.0);
+        fake.put_word(a, b.0);
+        assert_eq!(walk_hlist(&fake, head, 9), Nodes { addrs: vec![a, b], broken: None });
+        fake.put_word(b, a.0);
+        assert_eq!(walk_hlist(&fake, head, 9).broken, Some((a, Cause::Loop)));
+        fake.remove_page(a);
+        assert_eq!(walk_hlist(&fake, head, 9).addrs, []);
+    }
+}

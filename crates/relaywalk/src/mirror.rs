@@ -69,12 +69,14 @@ pub(crate) fn first(layout: &Layout, paths: &[&str]) -> Option<Member> {
     paths.iter().find_map(|path| layout.member(path)).cloned()
 }
 
-/// Every definition that has the needed members: those of `units` first (in the order of `units`), then the others.
+/// Every definition that has the needed members: those of `units` first (in the order of `units`), then those of unknown
+/// origin, which type files that name homonyms apart take for the ordinary ones, then the others.
 pub(crate) fn all<M: Mirror>(target: &dyn Target, units: &[&str]) -> Vec<M> {
     let mut found: Vec<(usize, M)> = Vec::new();
     for name in M::NAMES {
         for layout in target.layouts(name) {
-            let rank = units.iter().position(|unit| layout.in_unit(unit)).unwrap_or(units.len());
+            let named = units.iter().position(|unit| layout.in_unit(unit));
+            let rank = named.unwrap_or(units.len() + usize::from(!layout.units.is_empty()));
             found.extend(M::resolve(&layout).ok().map(|mirror| (rank, mirror)));
         }
     }

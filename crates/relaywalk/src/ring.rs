@@ -196,6 +196,8 @@ impl Ring {
         slot.reserved = whole;
         slot.state = if position == head && reserved_in_head != 0 {
             slot.reserved = reserved_in_head;
+            // Not by `completion`: without pass numbers a head of which nothing is committed looks like a complete one.
+            slot.committed = self.committed(position, counter);
             State::Open
         } else if complete {
             slot.committed = whole;
@@ -226,5 +228,127 @@ impl Ring {
         }
         let delivered = delivered.map(|counter| self.committed(position, counter));
         (committed, committed == self.subbuffer_size || delivered == Some(self.subbuffer_size))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Endian, WordSize};
+
+    const WIDE: Abi = Abi { endian: Endian::Little, word: WordSize::Bits64 };
+    const NARROW: Abi = Abi { endian: Endian::Little, word: WordSize::Bits32 };
+
+    fn ring(abi: Abi) -> Ring {
+        Ring::new(abi, 4096, 4, Some(abi.word_mask() >> 2), true).unwrap()
+    }
+
+    fn states(
+        ring: &Ring,
+        write: u64,
+        consumed: u64,
+        committed: &[u64],
+        magic: bool,
+    ) -> Vec<(u64, State, u64, u64)> {
+        let counters = Counters { write, consumed, committed, delivered: None, finalized: false };
+        let slots = ring.classify(&counters, &|_| Some(magic));
+        slots.iter().map(|slot| (slot.position, slot.state, slot.reserved, slot.committed)).collect()
+    }
+
+    #[test]
+    fn overwriting_ring_in_its_seventh_pass() {
+        let found = states(&ring(WIDE), 0x1a080, 0x17000, &[0x7000, 0x7000, 0x6080, 0x6000], true);
+        let expected = [
+            (0x17000, State::Ready, 0x1000, 0x1000),
+            (0x18000, State::Ready, 0x1000, 0x1000),
+            (0x19000, State::Ready, 0x1000, 0x1000),
+            (0x1a000, State::Open, 0x80, 0x80),
+        ];
+        assert_eq!(found, expected);
+        let missing = states(&ring(WIDE), 0x1a080, 0x18000, &[0x7000, 0x6fff, 0x6064, 0x6000], true);
+        assert_eq!(missing[0].1, State::Consumed);
+        assert_eq!(missing[2], (0x19000, State::Stalled, 0x1000, 0xfff));
+        assert_eq!(missing[3], (0x1a000, State::Open, 0x80, 0x64));
+    }
+
+    #[test]
+    fn positions_wrapped_at_two_to_the_32() {
+        let ring = ring(NARROW);
+        assert_eq!(ring.base(0xffff_d000), 0x3fff_f000);
+        assert_eq!(ring.committed(0xffff_d000, 0x4000_0000), 0x1000);
+        assert_eq!(ring.committed(0xffff_d000, 0), 0x1000);
+        let found = states(&ring, 0x80, 0xffff_d000, &[0x80, 0x4000_0000, 0x4000_0000, 0x4000_0000], true);
+        let expected = [
+            (0xffff_d000, State::Ready, 0x1000, 0x1000),
+            (0xffff_e000, State::Ready, 0x1000, 0x1000),
+            (0xffff_f000, State::Ready, 0x1000, 0x1000),
+            (0, State::Open, 0x80, 0x80),
+        ];
+        assert_eq!(found, expected);
+        // Without a mask, and without the writer having put the counter right.
+        let unmasked = Ring::new(NARROW, 4096, 4, None, true).unwrap();
+        assert_eq!(unmasked.committed(0, 0x4000_0080), 0x80);
+    }
+
+    #[test]
+    fn first_pass_and_boundary() {
+        for abi in [WIDE, NARROW] {
+            let found = states(&ring(abi), 0x1000, 0, &[0x1000, 0, 0, 0], false);
+            let states: Vec<State> = found.iter().map(|slot| slot.1).collect();
+            assert_eq!(states, [State::NeverUsed, State::NeverUsed, State::NeverUsed, State::Ready]);
+            assert_eq!(found[3].0, 0);
+        }
+        // Reserved to the brim, not yet committed: still the head, unless the buffer was flushed.
+        let brim = states(&ring(WIDE), 0x6000, 0x4000, &[0x2000, 0x1ff8, 0x1000, 0x1000], true);
+        assert_eq!(brim[3], (0x5000, State::Open, 0x1000, 0xff8));
+        let committed = [0x2000, 0x1ff8, 0x1000, 0x1000];
+        let flushed = Counters {
+            write: 0x6000,
+            consumed: 0x4000,
+            committed: &committed,
+            delivered: None,
+            finalized: true,
+        };
+        assert_eq!(ring(WIDE).classify(&flushed, &|_| Some(true))[3].state, State::Stalled);
+    }
+
+    #[test]
+    fn either_counter_proves_completion() {
+        let (committed, delivered) = ([0x1000, 0x20, 0, 0], [0, 0x1000, 0, 0]);
+        let counters = Counters {
+            write: 0x2010,
+            consumed: 0,
+            committed: &committed,
+            delivered: Some(&delivered),
+            finalized: false,
+        };
+        let slots = ring(WIDE).classify(&counters, &|index| Some(index < 2));
+        assert_eq!((slots[1].state, slots[2].state), (State::Ready, State::Ready));
+    }
+
+    #[test]
+    fn without_pass_numbers() {
+        let ring = Ring::new(WIDE, 4096, 4, None, false).unwrap();
+        let found = states(&ring, 0x6010, 0x4000, &[0x2000, 0x1800, 0x1010, 0x1000], true);
+        let states: Vec<(State, u64)> = found.iter().map(|slot| (slot.1, slot.3)).collect();
+        let expected =
+            [(State::Consumed, 4096), (State::Ready, 4096), (State::Stalled, 0x800), (State::Open, 0x10)];
+        assert_eq!(states, expected);
+        assert_eq!(Ring::new(WIDE, 4095, 4, None, true), None);
+        assert_eq!(Ring::new(WIDE, 4096, 3, None, true), None);
+        assert_eq!(Ring::new(NARROW, 1 << 31, 2, None, true), None);
+        assert_eq!(Ring::new(WIDE, 0, 0, None, true), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_counters_give_each_slot_once(write in 0u64.., consumed in 0u64.., committed in proptest::collection::vec(0u64.., 0..6),
+                                            passes: bool, narrow: bool, finalized: bool) {
+            let ring = Ring::new(if narrow { NARROW } else { WIDE }, 4096, 4, None, passes).unwrap();
+            let counters = Counters { write, consumed, committed: &committed, delivered: None, finalized };
+            let mut slots: Vec<u64> = ring.classify(&counters, &|_| None).iter().map(|slot| slot.index).collect();
+            slots.sort_unstable();
+            proptest::prop_assert_eq!(slots, [0, 1, 2, 3]);
+        }
     }
 }

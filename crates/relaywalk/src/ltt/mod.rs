@@ -27,11 +27,17 @@ mod model;
 mod path;
 mod reader;
 mod roots;
+#[cfg(test)]
+mod simulation;
 mod stream;
+#[cfg(test)]
+mod synthetic;
 mod tables;
 mod trace;
 mod types;
 mod walk;
+#[cfg(test)]
+mod walk_tests;
 mod witness;
 
 use kernel::Kernel;

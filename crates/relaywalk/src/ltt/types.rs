@@ -154,10 +154,9 @@ impl Types {
     /// Definitions of the position structure, the transport's own first: two transports may use different ones of the same name.
     pub(crate) fn positions(&self, target: &dyn Target, transport: &[u8]) -> Vec<Position> {
         let transport = String::from_utf8_lossy(transport);
-        let mut units = vec![format!("ltt-{transport}"), format!("ltt-{transport}-lockless")];
-        units.extend(UNITS.iter().map(ToString::to_string));
-        let units: Vec<&str> = units.iter().map(String::as_str).collect();
-        mirror::all::<Position>(target, &units)
+        // Not `UNITS`: another transport's definition can pass for this one's as long as nothing was consumed.
+        let units = [format!("ltt-{transport}"), format!("ltt-{transport}-lockless")];
+        mirror::all::<Position>(target, &[&units[0], &units[1]])
             .into_iter()
             .filter(|position| (self.era == Era::C) == position.writer.is_some())
             .collect()

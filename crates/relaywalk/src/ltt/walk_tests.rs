@@ -1,0 +1,311 @@
+//! Whole walks over synthetic kernels of every era, against what the simulated tracer says.
+
+use proptest::prelude::*;
+
+use super::simulation::{Action, HEADER, Rules, Simulation};
+use super::synthetic::{CPU, Synthetic};
+use super::types::Era;
+use super::{Stream, Walk, walk};
+use crate::{Cause, Endian, Options, PageRef, Routes, State, SubBuffer, Target, VirtAddr, WordSize};
+
+const ERAS: [Era; 5] = [Era::Z, Era::A, Era::Unknown, Era::B, Era::C];
+
+fn rules(era: Era, word: WordSize, overwrite: bool) -> Rules {
+    Rules {
+        word_mask: if word == WordSize::Bits32 { 0xffff_ffff } else { u64::MAX },
+        size: 4096,
+        count: 4,
+        overwrite,
+        exchange: overwrite && matches!(era, Era::B | Era::C),
+        passes: era != Era::Z,
+        masked: !matches!(era, Era::Z | Era::A),
+        start: 0,
+    }
+}
+
+fn only_stream(walk: &Walk) -> &Stream {
+    let streams: Vec<&Stream> =
+        walk.traces.iter().flat_map(|t| &t.channels).flat_map(|c| &c.streams).collect();
+    assert_eq!(streams.len(), 1, "{:?}", walk.damage);
+    streams[0]
+}
+
+fn begin(target: &dyn Target, sub: &SubBuffer) -> u64 {
+    let mut bytes = [0; 8];
+    assert!(sub.pages.read(target, 0, &mut bytes).is_empty());
+    target.abi().uint(&bytes, 0, 8).unwrap()
+}
+
+/// The walk must list exactly what the simulation says.
+fn check(era: Era, word: WordSize, endian: Endian, sim: &Simulation) -> Result<(), TestCaseError> {
+    let kernel = Synthetic::new(era, word, endian, sim);
+    let walk = walk(&kernel.fake, &Options { routes: Routes::LIST });
+    prop_assert!(walk.damage.is_empty(), "{:?}", walk.damage);
+    let stream = only_stream(&walk);
+    let rules = sim.rules;
+    let is_live = |sub: &&SubBuffer| matches!(sub.state, State::Ready | State::Open | State::Stalled);
+    let unread = sim.unread();
+    let reader = sim.contents.len() - 1;
+
+    let mut expected: Vec<(u64, State, u64, Option<u64>)> = Vec::new();
+    let overtaken = sim.held.filter(|p| rules.exchange && *p != sim.consumed);
+    if overtaken.is_some() {
+        expected.push((
+            sim.consumed.wrapping_sub(rules.size) & rules.word_mask,
+            State::Ready,
+            rules.size,
+            Some(sim.contents[reader].begin),
+        ));
+    }
+    let head = sim.write - sim.write % rules.size;
+    for (i, &p) in unread.iter().enumerate() {
+        let (slot, whole) = (sim.slot(p), rules.size);
+        let committed = if rules.passes { sim.committed_at(p) } else { sim.committed[slot] % whole };
+        let complete =
+            if rules.passes { committed == whole } else { committed == 0 && sim.committed[slot] != 0 };
+        let is_head = p == head && !sim.write.is_multiple_of(whole);
+        // Entered, but not a byte in it and no trace of a header: nothing tells it from one that was never entered.
+        let blank = sim.contents[slot].begin == 0;
+        let first_pass = sim.write < whole * rules.count;
+        let untouched = first_pass && sim.committed[slot] == 0 && (blank || !rules.passes);
+        if untouched || blank && !is_head && !complete && committed == 0 {
+            continue;
+        }
+        let brim = sim.write.is_multiple_of(whole) && p.wrapping_add(whole) & rules.word_mask == sim.write;
+        let state = match (is_head, complete) {
+            (true, _) => State::Open,
+            (false, true) => State::Ready,
+            (false, false) if brim => State::Open,
+            (false, false) => State::Stalled,
+        };
+        let content =
+            [slot, reader].into_iter().find(|&t| sim.contents[t].position == p && sim.contents[t].begin != 0);
+        let in_place = content.filter(|&t| t == slot || (i == 0 && rules.exchange));
+        let committed = if complete && !is_head { whole } else { committed };
+        expected.push((
+            p,
+            state,
+            committed,
+            in_place.filter(|_| committed != 0).map(|t| sim.contents[t].begin),
+        ));
+    }
+    let found: Vec<_> = stream.subbuffers.iter().filter(is_live).collect();
+    prop_assert_eq!(found.len(), expected.len(), "{:?}\n{:?}", stream.subbuffers, sim);
+    for (sub, (p, state, committed, time)) in found.iter().zip(&expected) {
+        prop_assert_eq!(
+            (sub.position, sub.state, sub.committed),
+            (*p, *state, *committed),
+            "{:?}\n{:?}",
+            sub,
+            sim
+        );
+        if let Some(time) = time {
+            prop_assert_eq!(begin(&kernel.fake, sub), *time, "{:?}\n{:?}", sub, sim);
+        }
+    }
+    // What has been read and is still there: every content that is in no unread place.
+    let unread_slots: Vec<usize> = unread.iter().map(|&p| sim.slot(p)).collect();
+    let mut intact: Vec<u64> = Vec::new();
+    for (table, content) in sim.contents.iter().enumerate() {
+        let taken_back = rules.exchange
+            && table != reader
+            && unread_slots.first() == Some(&table)
+            && content.position != unread[0];
+        let used = if table == reader {
+            !rules.exchange || unread.contains(&content.position) || overtaken.is_some()
+        } else {
+            unread_slots.contains(&table) && !(taken_back && sim.committed_at(unread[0]) == rules.size)
+        };
+        if content.begin != 0 && !used {
+            intact.push(content.begin);
+        }
+    }
+    intact.sort_unstable();
+    let consumed: Vec<u64> = stream
+        .subbuffers
+        .iter()
+        .filter(|s| s.state == State::Consumed)
+        .map(|s| begin(&kernel.fake, s))
+        .collect();
+    prop_assert_eq!(consumed, intact, "{:?}\n{:?}", stream.subbuffers, sim);
+    Ok(())
+}
+
+fn actions() -> impl Strategy<Value = Vec<Action>> {
+    let event = prop_oneof![16u64..600, 2000u64..4000, Just(4096 - HEADER)].prop_map(Action::Event);
+    let action = prop_oneof![6 => event, 1 => Just(Action::Get), 2 => Just(Action::Put)];
+    prop::collection::vec(action, 1..80)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+    #[test]
+    fn lists_what_the_tracer_did(era in 0usize..5, wide: bool, big: bool, overwrite: bool, wrapping: bool, steps in 0usize..400, actions in actions()) {
+        let era = ERAS[era];
+        let word = if wide { WordSize::Bits64 } else { WordSize::Bits32 };
+        let endian = if big { Endian::Big } else { Endian::Little };
+        let mut rules = rules(era, word, overwrite);
+        if wrapping && rules.passes {
+            rules.start = (rules.word_mask - 2 * rules.size * rules.count).next_multiple_of(rules.size * rules.count);
+        }
+        let mut sim = Simulation::new(rules, steps);
+        sim.run(&actions);
+        check(era, word, endian, &sim)?;
+    }
+}
+
+fn events(count: usize, len: u64) -> Vec<Action> {
+    vec![Action::Event(len); count]
+}
+
+#[test]
+fn empty_partial_full_and_wrapped_of_every_era() {
+    for era in ERAS {
+        for word in [WordSize::Bits32, WordSize::Bits64] {
+            for overwrite in [false, true] {
+                for actions in [events(0, 0), events(3, 100), events(200, 100), events(500, 333)] {
+                    let mut sim = Simulation::new(rules(era, word, overwrite), 100_000);
+                    sim.run(&actions);
+                    check(era, word, Endian::Little, &sim).unwrap();
+                    let reading = [actions.clone(), vec![Action::Get]].concat();
+                    let mut sim = Simulation::new(rules(era, word, overwrite), 100_000);
+                    sim.run(&reading);
+                    check(era, word, Endian::Little, &sim).unwrap();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_route_finds_the_same_buffer() {
+    for era in ERAS {
+        let mut sim = Simulation::new(rules(era, WordSize::Bits64, false), 100_000);
+        sim.run(&events(20, 300));
+        let kernel = Synthetic::new(era, WordSize::Bits64, Endian::Little, &sim);
+        let all = walk(&kernel.fake, &Options::default());
+        assert!(all.damage.is_empty(), "{era:?} {:?}", all.damage);
+        let trace = &all.traces[0];
+        assert_eq!(
+            (trace.address, trace.name.as_slice(), trace.transport.as_slice()),
+            (kernel.trace, &b"t"[..], &b"relay"[..])
+        );
+        assert_eq!(
+            (trace.clock.start_freq, trace.clock.freq_scale, trace.clock.start_time_sec),
+            (2400, 1000, 77)
+        );
+        assert_eq!(
+            (trace.channels[0].address, trace.channels[0].name.as_slice()),
+            (kernel.channel, &b"cpu"[..])
+        );
+        let stream = only_stream(&all);
+        assert_eq!(stream.address, kernel.buffer);
+        assert_eq!(u64::from(stream.cpu), CPU);
+        assert_eq!(stream.path, [b"odd-name_1".to_vec()]);
+        let channels = if era == Era::C { Routes::NONE } else { Routes::CHANNELS };
+        assert_eq!(stream.found_by, Routes::LIST | Routes::DEBUGFS | channels, "{era:?}");
+        let debugfs = walk(&kernel.fake, &Options { routes: Routes::DEBUGFS });
+        assert_eq!(only_stream(&debugfs).subbuffers, stream.subbuffers);
+        assert_eq!(debugfs.traces[0].name, b"t");
+    }
+}
+
+#[test]
+fn damaged_list_leaves_debugfs() {
+    for era in ERAS {
+        let sim = Simulation::new(rules(era, WordSize::Bits64, false), 100_000);
+        let mut kernel = Synthetic::new(era, WordSize::Bits64, Endian::Little, &sim);
+        let head = VirtAddr(kernel.fake.symbols("ltt_traces")[0].addr);
+        let head = head.offset(kernel.fake.offset_of("ltt_traces", "head"));
+        kernel.fake.put_word(head, 0x13);
+        kernel.fake.put_word(head.offset(8), 0);
+        let found = walk(&kernel.fake, &Options::default());
+        assert!(found.damage.iter().any(|damage| damage.place == "trace list"), "{:?}", found.damage);
+        assert!(only_stream(&found).found_by.contains(Routes::DEBUGFS));
+    }
+}
+
+#[test]
+fn broken_page_list_loses_one_page() {
+    let mut sim = Simulation::new(rules(Era::A, WordSize::Bits64, false), 100_000);
+    sim.run(&events(20, 300));
+    let mut kernel = Synthetic::new(Era::A, WordSize::Bits64, Endian::Little, &sim);
+    // The second node is gone: what lies behind it is reached from the other end.
+    let second = VirtAddr(kernel.fake.get_word(kernel.first_node));
+    kernel.fake.remove_page(second);
+    let found = walk(&kernel.fake, &Options::default());
+    let stream = only_stream(&found);
+    let missing: Vec<bool> =
+        stream.subbuffers.iter().map(|sub| sub.pages.pages().contains(&PageRef::Missing)).collect();
+    assert_eq!(missing.iter().filter(|missing| **missing).count(), 1, "{:?}", stream.subbuffers);
+    assert!(
+        stream.damage.iter().any(|damage| matches!(damage.cause, Cause::Unreadable(_))),
+        "{:?}",
+        stream.damage
+    );
+    // A list that runs in a circle.
+    let mut kernel = Synthetic::new(Era::A, WordSize::Bits64, Endian::Little, &sim);
+    kernel.fake.put_word(kernel.first_node, kernel.first_node.0);
+    let found = walk(&kernel.fake, &Options::default());
+    assert!(only_stream(&found).damage.iter().any(|damage| damage.cause == Cause::Loop));
+}
+
+#[test]
+fn wrong_numbers_are_reported_not_followed() {
+    for era in ERAS {
+        let sim = Simulation::new(rules(era, WordSize::Bits64, false), 100_000);
+        let name = if era == Era::C { "ltt_chanbuf" } else { "ltt_channel_buf_struct" };
+        for (member, value) in [("consumed", 0x246), ("commit_count", 8), ("offset", 1 << 40)] {
+            let mut kernel = Synthetic::new(era, WordSize::Bits64, Endian::Little, &sim);
+            kernel.fake.set(kernel.position, name, member, value);
+            let found = walk(&kernel.fake, &Options::default());
+            assert!(found.traces[0].channels[0].streams.is_empty(), "{era:?} {member}");
+            assert!(
+                found.damage.iter().any(|damage| damage.address == Some(kernel.buffer)),
+                "{:?}",
+                found.damage
+            );
+        }
+    }
+}
+
+#[test]
+fn overtaken_reader_keeps_what_it_holds() {
+    let mut sim = Simulation::new(rules(Era::C, WordSize::Bits64, true), 100_000);
+    sim.run(&events(60, 300));
+    sim.run(&[Action::Get]);
+    let held = sim.consumed;
+    sim.run(&events(60, 300));
+    assert_ne!(sim.consumed, held);
+    check(Era::C, WordSize::Bits64, Endian::Little, &sim).unwrap();
+    let kernel = Synthetic::new(Era::C, WordSize::Bits64, Endian::Little, &sim);
+    let found = walk(&kernel.fake, &Options::default());
+    let first = &only_stream(&found).subbuffers[0];
+    assert!(first.reader_held && first.state == State::Ready);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// Random words written over the objects: the walk ends, whatever it finds.
+    #[test]
+    fn survives_scribbling(era in 0usize..5, overwrite: bool, scribbles in prop::collection::vec((0usize..6, 0u64..64, any::<u64>(), 0u8..4), 1..12)) {
+        let era = ERAS[era];
+        let mut sim = Simulation::new(rules(era, WordSize::Bits64, overwrite), 100_000);
+        sim.run(&events(30, 300));
+        let mut kernel = Synthetic::new(era, WordSize::Bits64, Endian::Little, &sim);
+        let objects = [kernel.trace, kernel.channel, kernel.buffer, kernel.position, kernel.first_node,
+                       VirtAddr(kernel.fake.get_word(kernel.position.offset(8)))];
+        for (object, word, value, kind) in scribbles {
+            let at = if objects[object].0 < kernel.fake.direct() { kernel.trace } else { objects[object] };
+            let at = VirtAddr(at.0 & !7).offset(word * 8 % 2048);
+            let value = match kind { 0 => value, 1 => objects[usize::try_from(value % 6).unwrap()].0, 2 => value % 9000, _ => at.0 };
+            if kernel.fake.read_virt(at, &mut [0; 8]).is_ok() {
+                kernel.fake.put_word(at, value);
+            }
+        }
+        let found = walk(&kernel.fake, &Options::default());
+        for stream in found.traces.iter().flat_map(|t| &t.channels).flat_map(|c| &c.streams) {
+            prop_assert!(stream.subbuffers.len() <= 1 << 20);
+        }
+    }
+}
