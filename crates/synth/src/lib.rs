@@ -20,7 +20,7 @@
 //! let stream = dead.truth().traces[0].stream("flight-kernel_0");
 //! let file = stream.file();                 // the bytes of OUT/trace1/flight-kernel_0
 //! assert_eq!(file.len() % 4096, 0);
-//! assert_eq!(stream.sub_buffers.last().map(|s| s.uncommitted.len()), Some(1));
+//! assert_eq!(stream.sub_buffers.last().map(|s| s.rest.len()), Some(1));
 //! ```
 //!
 //! * [`Kernel`] → [`DeadKernel`]: what kernel, which traces ([`TraceSpec`], [`ChannelSpec`]), how far the buffers are

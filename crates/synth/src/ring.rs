@@ -476,12 +476,17 @@ impl Ring {
         let newest = (self.w - 1) / sb;
         let complete = content.ended && content.slots.iter().all(|s| s.committed);
         let state = match () {
-            () if complete && seq < self.c / sb => State::Consumed,
+            () if complete && seq < self.c / sb && self.held != Some(seq) => State::Consumed,
             () if complete => State::Ready,
-            () if seq == newest && !self.w.is_multiple_of(sb) => State::Open,
+            () if seq == newest => State::Open,
             () => State::Stalled,
         };
-        let good = content.slots.iter().take_while(|s| s.committed).count();
+        let vouched = content.slots.iter().take_while(|s| s.committed).count();
+        // When every reserved slot was stored, all that fits into the committed bytes is good, whichever slot is missing.
+        let committed = self.committed(seq);
+        let all_written = content.slots.iter().all(|s| s.event.written);
+        let within = content.slots.iter().take_while(|s| s.event.end <= committed).count();
+        let good = if all_written && !complete { within } else { vouched };
         let header = format.header_len();
         let valid = match content.slots[..good].last() {
             _ if !content.begun => 0,
@@ -512,11 +517,11 @@ impl Ring {
             begin_tsc: content.begin_tsc,
             valid,
             reserved,
-            committed: if complete { sb } else { self.committed(seq) },
-            doubtful: content.slots[good..].iter().any(|s| s.committed),
+            committed: if complete { sb } else { committed },
+            doubtful: content.slots[vouched..].iter().any(|s| s.committed),
             in_reader_table,
             events: events[..good].to_vec(),
-            uncommitted: events[good..].to_vec(),
+            rest: events[good..].to_vec(),
             record,
         }
     }

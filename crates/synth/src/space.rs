@@ -58,6 +58,7 @@ pub(crate) struct Space {
     /// Module that new symbols and data belong to.
     pub(crate) module: Option<String>,
     module_next: u64,
+    linear_modules: Option<u64>,
     text_next: u64,
     rodata_next: u64,
     data_next: u64,
@@ -78,6 +79,7 @@ impl Space {
             mapped: BTreeMap::new(),
             module: None,
             module_next: facts.modules,
+            linear_modules: None,
             text_next: 0x1000,
             rodata_next: TEXT_SIZE,
             data_next: RODATA_END,
@@ -193,6 +195,18 @@ impl Space {
 
     /// Zeroed bytes in the module area.
     pub(crate) fn module_bytes(&mut self, size: u64, align: u64) -> u64 {
+        if self.facts.tables == Tables::Linear {
+            // Without page tables nobody could find them anywhere else.
+            let start = *self.linear_modules.get_or_insert_with(|| {
+                let phys = self.contiguous_next;
+                self.contiguous_next += MIB;
+                self.facts.direct(phys)
+            });
+            let va = start.next_multiple_of(align);
+            self.linear_modules = Some(va + size);
+            self.write(va, &vec![0; size as usize]);
+            return va;
+        }
         let va = self.module_next.next_multiple_of(align);
         self.module_next = va + size;
         let page = self.facts.page_size();

@@ -8,11 +8,11 @@ use crate::marker::{Marker, Value};
 pub enum State {
     /// Complete and read by the daemon, still intact in memory.
     Consumed,
-    /// Complete and unread.
+    /// Complete and unread, or being read by the daemon at the crash.
     Ready,
-    /// Left by the writer, but some slot was never committed.
+    /// An older one that the writer left, but some slot was never committed.
     Stalled,
-    /// Being written.
+    /// The newest one, incomplete; even when the write position rests on its end.
     Open,
 }
 
@@ -50,7 +50,8 @@ pub struct SubBufferTruth {
     pub state: State,
     /// Begin time in its header; 0 when the header was never begun.
     pub begin_tsc: u64,
-    /// Bytes that commits vouch for, header included; 0 = nothing usable.
+    /// Bytes that a careful reader can vouch for, header included; 0 = nothing usable. That is all before the first
+    /// uncommitted slot; or, when every reserved slot had been stored, all events within the number of committed bytes.
     pub valid: u64,
     /// Bytes reserved.
     pub reserved: u64,
@@ -62,8 +63,8 @@ pub struct SubBufferTruth {
     pub in_reader_table: bool,
     /// Events of the valid part.
     pub events: Vec<PlantedEvent>,
-    /// Reserved events behind the first uncommitted slot, that one included.
-    pub uncommitted: Vec<PlantedEvent>,
+    /// Reserved events behind the valid part.
+    pub rest: Vec<PlantedEvent>,
     /// The completed record as the daemon would write it; empty when nothing is usable.
     pub record: Vec<u8>,
 }
