@@ -48,3 +48,38 @@ fn mask(target: &dyn Target, bits: u64) -> Option<Vec<u8>> {
     let word_bytes = usize::try_from(target.abi().word_bytes()).ok()?;
     Some(words.iter().flat_map(|word| word.to_le_bytes().into_iter().take(word_bytes)).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::Fake;
+    use crate::{Endian, WordSize};
+
+    #[test]
+    fn masks_in_both_byte_orders_and_behind_a_pointer() {
+        for (word, endian) in [(WordSize::Bits64, Endian::Little), (WordSize::Bits32, Endian::Big)] {
+            let mut fake = Fake::new(word, endian);
+            fake.constants.insert("NR_CPUS".into(), 64);
+            let (mask, pointer) = (fake.alloc(16), fake.alloc(8));
+            fake.put_word(mask, 0b1011);
+            fake.put_word(pointer, mask.0);
+            fake.symbol("cpu_possible_mask", pointer);
+            assert_eq!(possible(&fake, None), [0, 1, 3]);
+            assert_eq!(possible(&fake, Some(2)), [0, 1]);
+            fake.symbol("cpu_possible_map", mask);
+            assert_eq!(possible(&fake, None), [0, 1, 3]);
+        }
+    }
+
+    #[test]
+    fn without_a_mask_the_limits_count() {
+        let mut fake = Fake::new(WordSize::Bits64, Endian::Little);
+        assert_eq!(possible(&fake, None).len(), 64);
+        let ids = fake.alloc(4);
+        fake.symbol("nr_cpu_ids", ids);
+        fake.put(ids, 4, 3);
+        assert_eq!(possible(&fake, None), [0, 1, 2]);
+        fake.put(ids, 4, 0xffff_ffff);
+        assert_eq!(possible(&fake, Some(u64::MAX)).len(), 8192);
+    }
+}

@@ -161,3 +161,111 @@ fn active_markers(target: &dyn Target, damage: &mut Vec<Damage>) -> HashMap<Virt
     };
     nodes.addrs.into_iter().filter_map(object).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::Fake;
+    use crate::{Endian, WordSize};
+
+    fn kernel(members: &[(&str, u64, Kind)]) -> (Fake, VirtAddr, VirtAddr) {
+        let mut fake = Fake::new(WordSize::Bits64, Endian::Little);
+        fake.define_at("list_head", 16, &[("next", 0, 8), ("prev", 8, 8)]);
+        fake.define("marker_entry", &[], members);
+        let (table, entry) = (fake.alloc(64 * 8), fake.object("marker_entry"));
+        fake.symbol("marker_table", table);
+        fake.put_word(table.offset(7 * 8), entry.0 + fake.offset_of("marker_entry", "hlist"));
+        (fake, entry, table)
+    }
+
+    #[test]
+    fn ids_in_the_entry() {
+        let inline = Kind::Array { count: None, stride: 1, elem: Box::new(Kind::Other) };
+        let pointer = Kind::Pointer { to: None };
+        let id = Kind::Int { signed: false };
+        let (mut fake, entry, _) = kernel(&[
+            ("hlist", 16, Kind::Struct),
+            ("format", 8, pointer.clone()),
+            ("name", 8, pointer),
+            ("event_id", 2, id),
+            ("channel", 0, inline),
+        ]);
+        let (format, name) = (fake.text("a %u"), fake.text("open"));
+        fake.set(entry, "marker_entry", "format", format.0);
+        fake.set(entry, "marker_entry", "name", name.0);
+        fake.set(entry, "marker_entry", "event_id", 5);
+        fake.set_text(entry, "marker_entry", "channel", "fs");
+        let found = walk(&fake);
+        let expected = Marker {
+            channel: Some(b"fs".to_vec()),
+            id: 5,
+            name: b"open".to_vec(),
+            format: b"a %u".to_vec(),
+            alignment: None,
+        };
+        assert_eq!((found.markers, found.damage), (vec![expected], Vec::new()));
+    }
+
+    #[test]
+    fn ids_behind_the_probes() {
+        let inline = Kind::Array { count: None, stride: 1, elem: Box::new(Kind::Other) };
+        let word = Kind::Int { signed: false };
+        for multi in [false, true] {
+            let (mut fake, entry, _) = kernel(&[
+                ("hlist", 16, Kind::Struct),
+                ("format", 8, word.clone()),
+                ("single.probe_private", 8, word.clone()),
+                ("multi", 8, word.clone()),
+                ("ptype", 1, word.clone()),
+                ("name", 0, inline.clone()),
+            ]);
+            fake.define_at("marker_probe_closure", 16, &[("func", 0, 8), ("probe_private", 8, 8)]);
+            fake.define_at(
+                "ltt_active_marker",
+                48,
+                &[("node", 0, 16), ("probe", 32, 8), ("align", 40, 4), ("id", 44, 2)],
+            );
+            let (list, active, probe) = (fake.alloc(16), fake.object("ltt_active_marker"), fake.alloc(8));
+            fake.symbol("markers_loaded_list", list);
+            fake.symbol("default_probe", probe);
+            fake.link(list, &[active]);
+            fake.set(active, "ltt_active_marker", "probe", probe.0);
+            fake.set(active, "ltt_active_marker", "align", 8);
+            fake.set(active, "ltt_active_marker", "id", 12);
+            fake.set_text(entry, "marker_entry", "name", "irq");
+            if multi {
+                let closures = fake.alloc(64);
+                for (i, private) in [(0, 0x10), (1, active.0)] {
+                    fake.put_word(closures.offset(i * 16), 0x1234);
+                    fake.put_word(closures.offset(i * 16 + 8), private);
+                }
+                fake.set(entry, "marker_entry", "ptype", 1);
+                fake.set(entry, "marker_entry", "multi", closures.0);
+            } else {
+                fake.set(entry, "marker_entry", "single.probe_private", active.0);
+            }
+            let expected = Marker {
+                channel: None,
+                id: 12,
+                name: b"irq".to_vec(),
+                format: Vec::new(),
+                alignment: Some(8),
+            };
+            assert_eq!(walk(&fake).markers, [expected], "{multi}");
+            // Not announced in the trace: another probe records it.
+            fake.set(active, "ltt_active_marker", "probe", 0x99);
+            assert_eq!(walk(&fake).markers, []);
+        }
+    }
+
+    #[test]
+    fn circles_end() {
+        let word = Kind::Int { signed: false };
+        let (mut fake, entry, table) =
+            kernel(&[("hlist", 16, Kind::Struct), ("format", 8, word.clone()), ("name", 8, word)]);
+        let node = entry.0 + fake.offset_of("marker_entry", "hlist");
+        fake.put_word(VirtAddr(node), node);
+        fake.put_word(table.offset(8), 0x1000);
+        assert_eq!(walk(&fake).damage.len(), 2);
+    }
+}

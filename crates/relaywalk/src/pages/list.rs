@@ -107,3 +107,44 @@ impl PageList {
 fn same_cause(a: Option<ReadError>, b: Option<ReadError>) -> bool {
     a.map(|e| e.kind) == b.map(|e| e.kind)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::{Fake, PAGE};
+    use crate::{Endian, WordSize};
+
+    #[test]
+    fn reads_across_pages_and_reports_holes() {
+        let mut fake = Fake::new(WordSize::Bits64, Endian::Little);
+        let memory = fake.alloc(3 * PAGE);
+        fake.write(memory.offset(PAGE - 2), &[1, 2, 3, 4]);
+        let second = fake.virt_to_phys(memory.offset(PAGE)).unwrap();
+        let pages = [PageRef::Virt(memory), PageRef::Phys(second), PageRef::Missing];
+        let list = PageList::new(pages.into(), PAGE, 4, 3 * PAGE - 4);
+        let mut bytes = [9; 4];
+        assert_eq!(list.read(&fake, PAGE - 6, &mut bytes), []);
+        assert_eq!(bytes, [1, 2, 3, 4]);
+        let holes = list.read(&fake, 2 * PAGE - 6, &mut bytes);
+        assert_eq!(bytes, [0; 4]);
+        assert_eq!(holes, [Hole { range: 2 * PAGE - 4..2 * PAGE - 2, error: None, zero_filled: false }]);
+        fake.remove_page(memory);
+        let mut bytes = [9; 8];
+        let holes = list.read(&fake, PAGE - 8, &mut bytes);
+        assert_eq!(
+            (holes.len(), holes[0].range.clone(), bytes),
+            (1, PAGE - 8..PAGE - 4, [0, 0, 0, 0, 3, 4, 0, 0])
+        );
+        assert_eq!(holes[0].error.map(|error| error.kind), Some(ReadErrorKind::Absent));
+    }
+
+    #[test]
+    fn nothing_lies_beyond_the_end() {
+        let fake = Fake::new(WordSize::Bits64, Endian::Little);
+        let list = PageList::new([PageRef::Missing].into(), PAGE, 0, 16);
+        let mut bytes = [9; 32];
+        assert_eq!(list.read(&fake, 0, &mut bytes).len(), 1);
+        assert_eq!(list.read(&fake, u64::MAX, &mut bytes).len(), 1);
+        assert_eq!(bytes, [0; 32]);
+    }
+}

@@ -269,3 +269,100 @@ impl Models<'_> {
         (!runs.is_empty()).then_some(Model { name: "discontigmem", runs })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::{Fake, PAGE};
+    use crate::{Endian, WordSize};
+
+    const SIZE: u64 = 56;
+
+    struct Known(u64);
+
+    impl Witness for Known {
+        fn recognises(&self, addr: PhysAddr) -> Option<bool> {
+            Some(addr.0 == self.0 * PAGE)
+        }
+    }
+
+    fn kernel() -> Fake {
+        let mut fake = Fake::new(WordSize::Bits64, Endian::Little);
+        fake.define_at("page", SIZE, &[("private", 16, 8)]);
+        fake
+    }
+
+    fn proven(fake: &Fake, pointer: u64, pfn: u64) -> bool {
+        let pages = PageMap::new(fake);
+        let settled = pages.prove(&[(VirtAddr(pointer), &Known(pfn))]);
+        settled && pages.resolve(VirtAddr(pointer)) == Some(PhysAddr(pfn * PAGE))
+    }
+
+    #[test]
+    fn virtual_map_of_any_age() {
+        for base in VMEMMAP_BASES {
+            let fake = kernel();
+            assert!(proven(&fake, base + 1234 * SIZE, 1234), "{base:#x}");
+            let pages = PageMap::new(&fake);
+            assert_eq!(pages.resolve(VirtAddr(base + 1234 * SIZE + 1)), None);
+            assert!(!pages.prove(&[(VirtAddr(base), &Known(7))]));
+        }
+        let mut fake = kernel();
+        fake.constants.insert("vmemmap".into(), 0xffff_d480_0000_0000);
+        assert!(proven(&fake, 0xffff_d480_0000_0000 + 99 * SIZE, 99));
+    }
+
+    #[test]
+    fn one_array() {
+        let mut fake = kernel();
+        let (variable, map) = (fake.alloc(8), fake.alloc(SIZE * 64));
+        fake.put_word(variable, map.0);
+        fake.symbol("mem_map", variable);
+        fake.constants.insert("arch_pfn_offset".into(), 0x800);
+        assert!(proven(&fake, map.0 + 5 * SIZE, 0x805));
+        let private = VirtAddr(map.0 + 5 * SIZE);
+        fake.put_word(private.offset(16), 0x77);
+        assert_eq!(PageMap::new(&fake).owner(private), Some(VirtAddr(0x77)));
+    }
+
+    #[test]
+    fn sections_in_one_or_two_levels() {
+        for two_levels in [false, true] {
+            let mut fake = kernel();
+            fake.define_at("mem_section", 16, &[("section_mem_map", 0, 8)]);
+            let (table, map) = (fake.alloc(PAGE), fake.alloc(SIZE * 64));
+            fake.symbol("mem_section", table);
+            let sections = if two_levels { fake.alloc(PAGE) } else { table };
+            if two_levels {
+                fake.put_word(table, sections.0);
+            }
+            let first_pfn = 3 << (27 - 12);
+            fake.put_word(sections.offset(3 * 16), (map.0 - first_pfn * SIZE) | 3);
+            // A section that is not present.
+            fake.put_word(sections.offset(4 * 16), map.0);
+            assert!(proven(&fake, map.0 + 9 * SIZE, first_pfn + 9), "{two_levels}");
+        }
+    }
+
+    #[test]
+    fn nodes_of_memory() {
+        let mut fake = kernel();
+        fake.define_at(
+            "pglist_data",
+            64,
+            &[("node_mem_map", 8, 8), ("node_start_pfn", 16, 8), ("node_spanned_pages", 24, 8)],
+        );
+        let (table, map) = (fake.alloc(512), fake.alloc(SIZE * 128));
+        fake.symbol("node_data", table);
+        for (i, start) in [(0, 0x100), (1, 0x9000)] {
+            let node = fake.alloc(64);
+            fake.put_word(table.offset(i * 8), node.0);
+            fake.set(node, "pglist_data", "node_mem_map", map.0 + i * 64 * SIZE);
+            fake.set(node, "pglist_data", "node_start_pfn", start);
+            fake.set(node, "pglist_data", "node_spanned_pages", 64);
+        }
+        assert!(proven(&fake, map.0 + 70 * SIZE, 0x9006));
+        assert!(proven(&fake, map.0 + 6 * SIZE, 0x106));
+        assert!(!proven(&fake, map.0 + 128 * SIZE, 0x9040));
+    }
+}

@@ -10,6 +10,8 @@ mod model;
 mod sequence;
 mod types;
 mod walk;
+#[cfg(test)]
+mod walk_tests;
 
 pub use model::{Channel, Stream, Walk};
 pub use sequence::{Counts, Plan, Span, plan};
