@@ -101,6 +101,15 @@ impl Fake {
         self.layouts.entry(name.into()).or_default().push(Arc::new(layout));
     }
 
+    /// Turns the order of a structure's definitions round and forgets which units they come from.
+    pub(crate) fn shuffle(&mut self, name: &str) {
+        let layouts = self.layouts.get_mut(name).expect("a defined structure");
+        layouts.reverse();
+        for layout in layouts {
+            *layout = Arc::new(Layout { units: Vec::new(), ..(**layout).clone() });
+        }
+    }
+
     pub(crate) fn layouts_has(&self, name: &str) -> bool {
         self.layouts.contains_key(name)
     }

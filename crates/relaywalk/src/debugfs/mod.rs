@@ -5,6 +5,8 @@
 mod recognise;
 mod root;
 mod tree;
+#[cfg(test)]
+mod tree_tests;
 
 pub(crate) use recognise::{FileKinds, STRUCTS as RECOGNISE_STRUCTS, SYMBOLS as RECOGNISE_SYMBOLS};
 pub(crate) use root::{STRUCTS as ROOT_STRUCTS, SYMBOLS as ROOT_SYMBOLS};

@@ -32,6 +32,8 @@ mod simulation;
 mod stream;
 #[cfg(test)]
 mod synthetic;
+#[cfg(test)]
+mod synthetic_types;
 mod tables;
 mod trace;
 mod types;

@@ -1,10 +1,14 @@
 //! Kernels of each era around a simulated ring: the objects that a walk must follow, written byte by byte.
 
 use super::header::MAGIC;
-use super::simulation::{Content, HEADER, Simulation};
+use super::simulation::{Content, Simulation};
+use super::synthetic_types::define;
 use super::types::Era;
 use crate::fake::{Fake, PAGE};
 use crate::{Endian, Kind, VirtAddr, WordSize};
+
+const WORD: Kind = Kind::Int { signed: false };
+const STRUCT: Kind = Kind::Struct;
 
 /// A kernel with one trace, one channel and one buffer, and where things are in it.
 pub(crate) struct Synthetic {
@@ -17,17 +21,6 @@ pub(crate) struct Synthetic {
     pub(crate) position: VirtAddr,
     /// First node of the page list, in era A.
     pub(crate) first_node: VirtAddr,
-}
-
-const WORD: Kind = Kind::Int { signed: false };
-const STRUCT: Kind = Kind::Struct;
-
-fn pointer(to: &str) -> Kind {
-    Kind::Pointer { to: (!to.is_empty()).then(|| to.to_string()) }
-}
-
-fn array(count: u64, stride: u64, elem: Kind) -> Kind {
-    Kind::Array { count: Some(count), stride, elem: Box::new(elem) }
 }
 
 /// The CPU whose buffer it is.
@@ -359,6 +352,64 @@ impl Synthetic {
         self.fake.set(self.buffer, name, writer, slots.0);
     }
 
+    /// Takes away the page table of slot 2, and adds the flat array of all pages by which it can be found.
+    pub(crate) fn lose_table(&mut self, era: Era, sim: &Simulation) {
+        let (name, prefix, slots, slot_type, entry_type, count) = match era {
+            Era::C => ("ltt_chanbuf", "a.", "a.buf_wsb", "chanbuf_sb", "chanbuf_page", "a.nr_pages"),
+            _ => ("rchan_buf", "", "rchan_wsb", "rchan_sb", "rchan_page", "page_count"),
+        };
+        let fake = &mut self.fake;
+        let member =
+            |fake: &Fake, member: &str| fake.get_word(self.buffer.offset(fake.offset_of(name, member)));
+        let slots = VirtAddr(member(fake, slots));
+        let reader = if era == Era::C { "a.buf_rsb.pages" } else { "rchan_rsb.pages" };
+        let table_of = |fake: &Fake, i: u64| {
+            let at = slots.offset(i * fake.size_of(slot_type) + fake.offset_of(slot_type, "pages"));
+            VirtAddr(fake.get_word(at) & !1)
+        };
+        let mut tables: Vec<VirtAddr> = (0..sim.rules.count).map(|i| table_of(fake, i)).collect();
+        tables.push(VirtAddr(member(fake, reader) & !1));
+        let flat = fake.alloc(8 * tables.len() as u64);
+        for (i, table) in (0u64..).zip(&tables) {
+            let virt = fake.get_word(table.offset(fake.offset_of(entry_type, "virt")));
+            fake.put_word(flat.offset(i * 8), virt);
+        }
+        fake.set(self.buffer, name, &format!("{prefix}_virt"), flat.0);
+        fake.set(self.buffer, name, count, tables.len() as u64);
+        fake.remove_page(tables[2]);
+    }
+
+    /// A process that has the buffer's file open, which is no longer in debugfs.
+    pub(crate) fn open_file(&mut self) {
+        let fake = &mut self.fake;
+        let w = fake.word();
+        fake.define("task_struct", &[], &[("tasks", 2 * w, STRUCT), ("files", w, WORD)]);
+        fake.define("files_struct", &[], &[("fdt", w, WORD)]);
+        fake.define("fdtable", &[], &[("max_fds", 4, WORD), ("fd", w, WORD)]);
+        fake.define("file", &[], &[("f_path.dentry", w, WORD), ("f_op", w, WORD)]);
+        let (init, task) = (fake.object("task_struct"), fake.object("task_struct"));
+        let tasks = fake.offset_of("task_struct", "tasks");
+        fake.symbol("init_task", init);
+        fake.link(init.offset(tasks), &[task.offset(tasks)]);
+        let (files, table, array, file) =
+            (fake.object("files_struct"), fake.object("fdtable"), fake.alloc(4 * w), fake.object("file"));
+        let (dentry, inode) = (fake.object("dentry"), fake.object("inode"));
+        let operations = crate::Target::symbols(fake, "ltt_file_operations")[0].addr;
+        fake.put_word(array.offset(2 * w), file.0);
+        for (object, name, member, value) in [
+            (task, "task_struct", "files", files.0),
+            (files, "files_struct", "fdt", table.0),
+            (table, "fdtable", "max_fds", 4),
+            (table, "fdtable", "fd", array.0),
+            (file, "file", "f_path.dentry", dentry.0),
+            (file, "file", "f_op", operations),
+            (dentry, "dentry", "d_inode", inode.0),
+            (inode, "inode", "i_private", self.buffer.0),
+        ] {
+            fake.set(object, name, member, value);
+        }
+    }
+
     /// `ltt/t/odd-name_1` in debugfs, with directories above and a negative entry beside.
     fn debugfs(&mut self) {
         let c = self.fake.layouts_has("ltt_chanbuf");
@@ -412,175 +463,4 @@ impl Synthetic {
         let (name, member) = if c { ("ltt_chanbuf", "a.dentry") } else { ("rchan_buf", "dentry") };
         self.fake.set(self.buffer, name, member, last.0);
     }
-}
-
-/// Structures of one era, at places of our own choosing.
-fn define(fake: &mut Fake, era: Era, sim: &Simulation) {
-    let w = fake.word();
-    let unit: &[&str] = &["ltt-relay"];
-    fake.define_at("list_head", 2 * w, &[("next", 0, w), ("prev", w, w)]);
-    fake.define_at("percpu_data", w, &[("ptrs", 0, w)]);
-    fake.define_at(
-        "ltt_subbuffer_header",
-        72,
-        &[
-            ("cycle_count_begin", 0, 8),
-            ("cycle_count_end", 8, 8),
-            ("magic_number", 16, 4),
-            ("lost_size", 52, 4),
-            ("header_end", HEADER, 0),
-        ],
-    );
-    fake.define("page", &[], &[("flags", w, WORD), ("private", w, WORD)]);
-    fake.define("ltt_traces", unit, &[("setup_head", 2 * w, STRUCT), ("head", 2 * w, STRUCT)]);
-    fake.define("ltt_transport", unit, &[("name", w, pointer(""))]);
-    fake.define("vfsmount", &[], &[("mnt_root", w, pointer("dentry"))]);
-    fake.define(
-        "dentry",
-        &[],
-        &[
-            ("d_inode", w, pointer("inode")),
-            ("d_parent", w, pointer("dentry")),
-            ("d_name.name", w, pointer("")),
-            ("d_name.len", 4, WORD),
-            ("d_u.d_child", 2 * w, STRUCT),
-            ("d_subdirs", 2 * w, STRUCT),
-        ],
-    );
-    fake.define(
-        "inode",
-        &[],
-        &[("i_mode", 2, WORD), ("i_fop", w, pointer("file_operations")), ("i_private", w, pointer(""))],
-    );
-    let trace = [
-        ("list", 2 * w, STRUCT),
-        ("active", 4, WORD),
-        ("transport", w, pointer("ltt_transport")),
-        ("freq_scale", 4, WORD),
-        ("start_freq", 8, WORD),
-        ("start_time.tv_sec", w, WORD),
-        ("dentry.trace_root", w, pointer("dentry")),
-        ("trace_name", 255, array(255, 1, WORD)),
-    ];
-    let channels: &[(&str, u64, Kind)] = match era {
-        Era::Z | Era::A => &[
-            ("channel.cpu", w, pointer("ltt_channel_struct")),
-            ("channel.network", w, pointer("ltt_channel_struct")),
-        ],
-        _ => &[("channels", w, pointer("")), ("nr_channels", 4, WORD)],
-    };
-    let name = if era == Era::C { "ltt_trace" } else { "ltt_trace_struct" };
-    fake.define(name, unit, &[&trace, channels].concat());
-
-    let counters = if matches!(era, Era::B | Era::C) { "commit_counters" } else { "local_t" };
-    let position = [
-        ("offset", w, STRUCT),
-        ("commit_count", w, pointer(counters)),
-        ("consumed", w, STRUCT),
-        ("active_readers", w, STRUCT),
-        ("events_lost", w, STRUCT),
-    ];
-    if matches!(era, Era::B | Era::C) {
-        fake.define(
-            "commit_counters",
-            unit,
-            &[("cc", w, STRUCT), ("cc_sb", w, STRUCT), ("events", w, STRUCT)],
-        );
-    }
-    if era == Era::C {
-        define_c(fake, unit, &position);
-        return;
-    }
-    fake.define("ltt_channel_buf_struct", unit, &position);
-    // A homonym of another transport: the wrong one must be seen to be wrong.
-    let moved =
-        [("irqflags", w, WORD), ("consumed", w, WORD), ("offset", w, WORD), ("commit_count", w, pointer(""))];
-    fake.define("ltt_channel_buf_struct", &["ltt-relay-locked"], &moved);
-    let size = fake.size_of("ltt_channel_buf_struct");
-    let mut channel = vec![
-        ("trace", w, pointer("ltt_trace_struct")),
-        ("trans_channel_data", w, pointer("")),
-        ("overwrite", 4, WORD),
-    ];
-    if sim.rules.passes {
-        channel.push(("n_subbufs_order", 4, WORD));
-    }
-    match era {
-        Era::Z => channel
-            .extend([("buf", 4 * size, array(4, size, STRUCT)), ("channel_name", 256, array(256, 1, WORD))]),
-        Era::A => channel.extend([("buf", w, pointer("")), ("channel_name", 256, array(256, 1, WORD))]),
-        _ => channel.extend([("active", 4, WORD), ("channel_name", w, pointer(""))]),
-    }
-    fake.define("ltt_channel_struct", unit, &channel);
-    let mut rchan = vec![
-        ("version", 4, WORD),
-        ("subbuf_size", w, WORD),
-        ("n_subbufs", w, WORD),
-        ("alloc_size", w, WORD),
-        ("private_data", w, pointer("")),
-        ("buf", 4 * w, array(4, w, pointer("rchan_buf"))),
-        ("list", 2 * w, STRUCT),
-    ];
-    rchan.push(if era == Era::Z { ("is_global", 4, WORD) } else { ("extra_reader_sb", 4, WORD) });
-    fake.define("rchan", unit, &rchan);
-    let mut buf = vec![
-        ("chan", w, pointer("rchan")),
-        ("dentry", w, pointer("dentry")),
-        ("page_count", 4, WORD),
-        ("cpu", 4, WORD),
-    ];
-    match era {
-        Era::Z => buf.extend([("start", w, pointer("")), ("page_array", w, pointer(""))]),
-        Era::A => buf.extend([("pages", 2 * w, STRUCT), ("wpage", w, pointer("buf_page"))]),
-        Era::Unknown => buf.extend([("chan_private", w, pointer("")), ("mystery", w, pointer("page"))]),
-        _ => buf.extend([
-            ("chan_private", w, pointer("")),
-            ("rchan_wsb", w, pointer("rchan_sb")),
-            ("rchan_rsb.pages", w, pointer("rchan_page")),
-        ]),
-    }
-    fake.define("rchan_buf", unit, &buf);
-    if era == Era::A {
-        let node = [
-            ("page", w, pointer("page")),
-            ("buf", w, pointer("rchan_buf")),
-            ("offset", w, WORD),
-            ("list", 2 * w, STRUCT),
-        ];
-        fake.define("buf_page", unit, &node);
-    }
-    fake.define("rchan_sb", unit, &[("pages", w, pointer("rchan_page"))]);
-    fake.define("rchan_page", unit, &[("virt", w, pointer("")), ("page", w, pointer("page"))]);
-}
-
-fn define_c(fake: &mut Fake, unit: &[&str], position: &[(&str, u64, Kind)]) {
-    let w = fake.word();
-    fake.define(
-        "ltt_chan",
-        unit,
-        &[
-            ("a", 0, STRUCT),
-            ("a.buf_size", w, WORD),
-            ("a.sb_size", w, WORD),
-            ("a.n_sb", 4, WORD),
-            ("a.n_sb_order", 4, WORD),
-            ("a.extra_reader_sb", 1, WORD),
-            ("a.buf", w, pointer("ltt_chanbuf")),
-            ("a.trace", w, pointer("ltt_trace")),
-            ("a.filename", 255, array(255, 1, WORD)),
-            ("overwrite", 1, WORD),
-            ("active", 1, WORD),
-        ],
-    );
-    let alloc = [
-        ("a.buf_wsb", w, pointer("chanbuf_sb")),
-        ("a.buf_rsb.pages", w, pointer("chanbuf_page")),
-        ("a.dentry", w, pointer("dentry")),
-        ("a.chan", w, pointer("ltt_chan_alloc")),
-        ("a.cpu", 4, WORD),
-        ("a.allocated", 1, WORD),
-    ];
-    fake.define("ltt_chanbuf", unit, &[&alloc, position].concat());
-    fake.define("chanbuf_sb", unit, &[("pages", w, pointer("chanbuf_page"))]);
-    fake.define("chanbuf_page", unit, &[("virt", w, pointer("")), ("page", w, pointer("page"))]);
 }

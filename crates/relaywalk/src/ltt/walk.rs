@@ -167,6 +167,10 @@ impl Assembly<'_> {
                     streams,
                 });
             }
+            // A stray list node, already reported, leaves nothing to name.
+            if gathered.info.is_none() && channels.is_empty() {
+                continue;
+            }
             let info = gathered.info.as_ref();
             traces.push(Trace {
                 address: gathered.addr,

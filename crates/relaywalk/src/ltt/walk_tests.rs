@@ -211,6 +211,63 @@ fn every_route_finds_the_same_buffer() {
 }
 
 #[test]
+fn wrong_homonym_is_seen_to_be_wrong() {
+    for era in [Era::Z, Era::A, Era::Unknown, Era::B] {
+        let mut sim = Simulation::new(rules(era, WordSize::Bits64, false), 100_000);
+        sim.run(&events(40, 300));
+        let mut kernel = Synthetic::new(era, WordSize::Bits64, Endian::Little, &sim);
+        kernel.fake.shuffle("ltt_channel_buf_struct");
+        let found = walk(&kernel.fake, &Options::default());
+        assert_eq!(
+            (only_stream(&found).write_position, only_stream(&found).consumed_position),
+            (sim.write, sim.consumed)
+        );
+    }
+}
+
+#[test]
+fn sub_buffers_smaller_than_a_page() {
+    for era in [Era::Z, Era::A, Era::Unknown] {
+        let rules = Rules { size: 1024, count: 8, ..rules(era, WordSize::Bits32, true) };
+        let mut sim = Simulation::new(rules, 100_000);
+        sim.run(&events(100, 300));
+        check(era, WordSize::Bits32, Endian::Little, &sim).unwrap();
+    }
+}
+
+#[test]
+fn lost_page_table_is_found_by_elimination() {
+    for era in [Era::B, Era::C] {
+        let mut sim = Simulation::new(rules(era, WordSize::Bits64, true), 100_000);
+        sim.run(&events(90, 300));
+        let mut kernel = Synthetic::new(era, WordSize::Bits64, Endian::Little, &sim);
+        let whole = walk(&kernel.fake, &Options::default());
+        kernel.lose_table(era, &sim);
+        let found = walk(&kernel.fake, &Options::default());
+        assert_eq!(only_stream(&found).subbuffers, only_stream(&whole).subbuffers);
+        assert!(
+            only_stream(&found)
+                .damage
+                .iter()
+                .any(|damage| damage.place.ends_with("page table of a sub-buffer"))
+        );
+    }
+}
+
+#[test]
+fn open_files_are_the_last_resort() {
+    for era in ERAS {
+        let sim = Simulation::new(rules(era, WordSize::Bits64, false), 100_000);
+        let mut kernel = Synthetic::new(era, WordSize::Bits64, Endian::Little, &sim);
+        kernel.open_file();
+        let found = walk(&kernel.fake, &Options { routes: Routes::OPEN_FILES });
+        assert!(found.damage.is_empty(), "{:?}", found.damage);
+        assert_eq!(only_stream(&found).address, kernel.buffer);
+        assert_eq!(only_stream(&found).found_by, Routes::OPEN_FILES);
+    }
+}
+
+#[test]
 fn damaged_list_leaves_debugfs() {
     for era in ERAS {
         let sim = Simulation::new(rules(era, WordSize::Bits64, false), 100_000);
