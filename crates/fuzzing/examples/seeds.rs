@@ -1,6 +1,7 @@
 //! Writes the first inputs of every fuzz target to `fuzz/corpus`, from the fixtures, from synthetic kernels, and by hand.
 //! What a fuzzer found later lies beside them and is left alone.
 #![allow(
+    clippy::panic,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
