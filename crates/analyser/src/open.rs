@@ -45,17 +45,12 @@ impl OpenOptions {
         if self.cores.is_empty() {
             return Err(Error::NoCore);
         }
-        let mut options = vmcore::OpenOptions::default();
-        options.no_mmap = self.no_mmap;
+        let options = vmcore::OpenOptions { no_mmap: self.no_mmap, ..Default::default() };
         vmcore::Vmcore::open(&self.cores, &options).map_err(Error::Core)
     }
 
-    fn load_types(&self, wanted: &kdebug::Wanted) -> Result<kdebug::Types> {
-        if self.debuginfo.is_empty() {
-            return Err(Error::NoDebuginfo);
-        }
-        let inputs = self.debuginfo.iter().map(|path| input(path)).collect::<Result<Vec<_>>>()?;
-        kdebug::Types::load(inputs, wanted).map_err(Error::Types)
+    fn open_debuginfo(&self) -> Result<Vec<kdebug::Input>> {
+        self.debuginfo.iter().map(|path| input(path)).collect()
     }
 
     fn read_vmcoreinfo(&self) -> Result<Option<vmcore::Vmcoreinfo>> {
@@ -66,6 +61,10 @@ impl OpenOptions {
 }
 
 fn input(path: &Path) -> Result<kdebug::Input> {
+    if path.is_dir() {
+        let source = std::io::ErrorKind::IsADirectory.into();
+        return Err(Error::Read { path: path.to_path_buf(), source });
+    }
     let mapping = vmcore::bytes::Mapping::open(path)
         .map_err(|source| Error::Read { path: path.to_path_buf(), source })?;
     Ok(kdebug::Input::new(path.display().to_string(), Arc::new(mapping)))
@@ -116,9 +115,23 @@ impl Kernel {
     /// Errors: a file that cannot be read or understood; a kernel that cannot be found in memory with any method;
     /// [`Error::Mismatch`] unless `force` is set. Cost: headers and bitmaps of the core; one pass over the type information.
     pub fn open(options: &OpenOptions) -> Result<Kernel> {
-        let core = Arc::new(options.open_core()?);
+        Kernel::from_parts(options.open_core()?, options.open_debuginfo()?, options)
+    }
+
+    /// The same for a core and type information that are open already; the paths in `options` are not looked at.
+    ///
+    /// Errors and cost: as [`Kernel::open`].
+    pub fn from_parts(
+        core: vmcore::Vmcore,
+        debuginfo: Vec<kdebug::Input>,
+        options: &OpenOptions,
+    ) -> Result<Kernel> {
+        if debuginfo.is_empty() {
+            return Err(Error::NoDebuginfo);
+        }
+        let core = Arc::new(core);
         let wanted = wanted();
-        let types = options.load_types(&wanted)?;
+        let types = kdebug::Types::load(debuginfo, &wanted).map_err(Error::Types)?;
         let mut warnings: Vec<String> = core.warnings().iter().map(ToString::to_string).collect();
 
         let theirs = TypesSide {
@@ -134,6 +147,7 @@ impl Kernel {
             banner: None,
         };
         // Before the search in memory, which a wrong kernel's symbols can only send astray.
+        check_machine(&core, &types)?;
         accept(check_release(&ours, &theirs), options.force, &mut warnings)?;
 
         let hints = vmcore::Hints {
@@ -155,8 +169,45 @@ impl Kernel {
             ours.banner = view.bytes(at, theirs.len());
         }
         accept(check(&ours, &theirs), options.force, &mut warnings)?;
+        accept(check_symbols(view.memory.space()), options.force, &mut warnings)?;
         Ok(Kernel::new(core, view, types, warnings))
     }
+}
+
+/// Word size and byte order must agree; nothing can be read through the types of another machine, so `force` does not help.
+fn check_machine(core: &vmcore::Vmcore, types: &kdebug::Types) -> Result<()> {
+    use vmcore::PhysMemory as _;
+    let abi = core.abi();
+    let bits = 8 * abi.word_bytes() as u64;
+    if let Some(theirs) =
+        types.pointer_size().map(|bytes| bytes.saturating_mul(8)).filter(|theirs| *theirs != bits)
+    {
+        return Err(Error::Mismatch {
+            what: "word size",
+            core: format!("{bits} bits"),
+            types: format!("{theirs} bits"),
+        });
+    }
+    let little = abi.endian == vmcore::Endian::Little;
+    if let Some(theirs) =
+        types.endian().map(|endian| endian == kdebug::Endian::Little).filter(|t| *t != little)
+    {
+        let name = |little| if little { "little endian" } else { "big endian" }.to_owned();
+        return Err(Error::Mismatch { what: "byte order", core: name(little), types: name(theirs) });
+    }
+    Ok(())
+}
+
+/// Symbols that were seen to be elsewhere belong to another build, or were moved by a wrong offset.
+fn check_symbols(space: &vmcore::AddressSpace) -> Result<()> {
+    if space.symbols_fit() {
+        return Ok(());
+    }
+    Err(Error::Mismatch {
+        what: "the place of the kernel's symbols",
+        core: "one".to_owned(),
+        types: "another (or --kaslr is wrong)".to_owned(),
+    })
 }
 
 /// A mismatch is an error, or with `force` a warning.
@@ -180,8 +231,8 @@ fn add_symbols(view: &mut View, types: &kdebug::Types, wanted: &kdebug::Wanted) 
             match &symbol.section {
                 Some(section) => relocatable.push((name, symbol, section)),
                 None => {
-                    let fixed = symbol.percpu || symbol.absolute;
-                    let addr = if fixed { symbol.value } else { symbol.value.wrapping_add(kaslr) & mask };
+                    let addr =
+                        if symbol.absolute { symbol.value } else { symbol.value.wrapping_add(kaslr) & mask };
                     view.add_symbol(name, Symbol { addr, unit: symbol.unit.clone() });
                 }
             }
@@ -208,6 +259,10 @@ fn add_constants(view: &mut View) {
     let space = view.memory.space();
     if let Some(base) = space.direct_map_base() {
         found.push(("page_offset", base));
+    }
+    // Arrays of page descriptors begin with the first page of memory, which is not frame 0 everywhere.
+    if let Some(start) = space.direct_map_phys() {
+        found.push(("arch_pfn_offset", start.0 / view.memory.page_size().max(1)));
     }
     if let Some(info) = space.vmcoreinfo() {
         for name in ["SECTION_SIZE_BITS", "MAX_PHYSMEM_BITS", "PAGE_OFFSET"] {

@@ -239,8 +239,11 @@ impl<'k> Recorder<'k> {
         let size = sub.raw.pages.len();
         let disk = content.header.record_len();
         let whole_sub_buffers = content.header.version <= lttformat::ltt::Version::V2_4;
-        let sound =
-            if whole_sub_buffers { disk == size } else { (used..=size).contains(&disk) && disk % page == 0 };
+        let sound = if whole_sub_buffers {
+            disk == size
+        } else {
+            (used..=size).contains(&disk) && disk.is_multiple_of(page)
+        };
         if sound {
             return usize::try_from(disk).unwrap_or(usize::MAX);
         }

@@ -287,7 +287,9 @@ impl Search<'_> {
         let missing = end - committed;
         if missing > 0 {
             if let Some(gap) = self.gap(counts, &trail, missing) {
-                return self.prefix(&trail, gap, Rule::Gap, !known_time);
+                // What 32-bit kernels keep of the time is the same for every event of a while: it tells gaps apart poorly.
+                let coarse = self.evidence.last_tsc.is_some_and(|last| last.truncated);
+                return self.prefix(&trail, gap, Rule::Gap, !known_time || coarse);
             }
             if trail.has_end(committed) {
                 return self.prefix(&trail, committed, Rule::GapAtEnd, false);

@@ -145,16 +145,19 @@ impl Models<'_> {
         self.target.symbols(name).first().map(|symbol| VirtAddr(symbol.addr))
     }
 
-    /// One array over all frames at a fixed address.
+    /// One array over all frames at a fixed address. It begins with frame 0, or (arm64 since 5.4) with the first frame of memory.
     fn virtual_map(&self) -> Vec<Model> {
         let variable = self.symbol("vmemmap_base").and_then(|addr| memory::word(self.target, addr).ok());
         let mut bases: Vec<u64> = variable.into_iter().chain(self.target.constant("vmemmap")).collect();
         if self.target.abi().word_bytes() == 8 && self.symbol("mem_map").is_none() {
             bases.extend(VMEMMAP_BASES);
         }
+        let mut firsts = vec![self.target.constant("arch_pfn_offset").unwrap_or(0), 0];
+        firsts.dedup();
         let model =
-            |map: u64| Model { name: "vmemmap", runs: vec![Run { map, pages: MAX_PFN, first_pfn: 0 }] };
-        bases.into_iter().filter(|&base| base != 0).map(model).collect()
+            |map, first_pfn| Model { name: "vmemmap", runs: vec![Run { map, pages: MAX_PFN, first_pfn }] };
+        let bases = bases.into_iter().filter(|&base| base != 0);
+        bases.flat_map(|map| firsts.iter().map(move |&first| model(map, first))).collect()
     }
 
     /// One array over all frames, allocated.
