@@ -40,7 +40,7 @@ fn run(folder: &Path, args: &[&str]) -> String {
         .stdout_eq("");
     let stderr = String::from_utf8(output.get_output().stderr.clone()).unwrap();
     let errors: Vec<&str> = stderr.lines().filter(|line| !line.starts_with("hint: ")).collect();
-    assert!(errors.len() == 1 && errors[0].starts_with("error: "), "{args:?}: {stderr}");
+    assert!(errors.len() == 1 && stderr.starts_with("error: "), "{args:?}: {stderr}");
     assert!(stderr.is_ascii() && !stderr.contains('\u{1b}'), "{args:?}: {stderr:?}");
     assert!(!folder.join("out").exists(), "{args:?}");
     stderr

@@ -33,7 +33,7 @@ fn victim(lab: &Lab) -> (StreamPlaces, &'static str) {
 }
 
 /// Numbers that overflow, divide badly or are much too large where a size, a count or a position is expected.
-const ABSURD: [u64; 9] = [0, 1, 3, 0xfff, 1 << 31, u32::MAX as u64, 1 << 40, 1 << 63, u64::MAX];
+const ABSURD: [u64; 7] = [0, 1, 0xfff, 1 << 31, u32::MAX as u64, 1 << 63, u64::MAX];
 
 #[test]
 fn intact_cores_give_what_is_expected() {
@@ -110,7 +110,8 @@ fn absurd_geometry() {
             for path in ["subbuf_size", "n_subbufs", "alloc_size"] {
                 let case = format!("{path} {value:#x}");
                 let edit = lab.put_word(lab.member(places.rchan, "rchan", path), value);
-                lab.spoils_only(&case, &[edit], &["k1/cpu_"]);
+                let outcome = lab.spoils_only(&case, &[edit], &["k1/cpu_"]);
+                assert!(path != "subbuf_size" || outcome.files != lab.expected, "{case}");
             }
             let order = lab.member(places.channel, "ltt_channel_struct", "n_subbufs_order");
             lab.spoils_only("order", &[lab.put_u32(order, value as u32)], &["k1/cpu_"]);
@@ -137,7 +138,8 @@ fn absurd_positions_and_counters() {
             for member in ["offset", "consumed", "last_tsc", "active_readers", "events_lost", "commit_count"]
             {
                 let case = format!("{member} {value:#x}");
-                lab.spoils_only(&case, &[lab.put_word(at(member), value)], &[path]);
+                let outcome = lab.spoils_only(&case, &[lab.put_word(at(member), value)], &[path]);
+                assert!(member != "offset" || outcome.files != lab.expected, "{case}");
             }
             for slot in [0, 1] {
                 let edit = lab.put_word(counters + slot * lab.word_len(), value);
@@ -217,9 +219,12 @@ fn names_that_are_paths() {
             let case = format!("{:?}", String::from_utf8_lossy(&name));
             let terminated = [&name[..], b"\0"].concat();
             let at = lab.member(places.trace, "ltt_trace_struct", "trace_name");
-            lab.spoils_only(&case, &[lab.put(at, &terminated)], &["k1/"]);
+            let outcome = lab.renames_only(&case, &[lab.put(at, &terminated)], &["k1/"]);
+            let text = name.split(|byte| *byte == 0).next().unwrap();
+            let file = format!("{}/cpu_0", extracter::file_name(text));
+            assert!(outcome.files.contains_key(&file), "{case}: no {file} in {:?}", outcome.files.keys());
             let at = lab.member(places.channel, "ltt_channel_struct", "channel_name");
-            lab.spoils_only(&case, &[lab.put(at, &terminated)], &["k1/"]);
+            lab.renames_only(&case, &[lab.put(at, &terminated)], &["k1/"]);
             for (dentry, spoilt) in
                 [(places.dentry, path), (lab.get(places.dentry, "dentry", "d_parent"), "k1/")]
             {
@@ -229,7 +234,7 @@ fn names_that_are_paths() {
                     lab.put_word(lab.member(dentry, "dentry", "d_name.name"), own),
                     lab.put_u32(lab.member(dentry, "dentry", "d_name.len"), name.len() as u32),
                 ];
-                lab.spoils_only(&case, &edits, &[spoilt]);
+                lab.renames_only(&case, &edits, &[spoilt]);
             }
         }
     }
@@ -246,15 +251,15 @@ fn names_without_end() {
         let node = lab.word(lab.member(places.buffer, "rchan_buf", "pages")) - link;
         let junk = vec![b'x'; JUNK];
         let at = lab.member(places.trace, "ltt_trace_struct", "trace_name");
-        lab.spoils_only("trace name", &[lab.put(at, &junk[..256])], &["k1/"]);
+        lab.renames_only("trace name", &[lab.put(at, &junk[..256])], &["k1/"]);
         let at = lab.member(places.channel, "ltt_channel_struct", "channel_name");
-        lab.spoils_only("channel name", &[lab.put(at, &junk[..4096 - (at & 0xfff) as usize])], &["k1/"]);
+        lab.renames_only("channel name", &[lab.put(at, &junk[..4096 - (at & 0xfff) as usize])], &["k1/"]);
         for (len, start) in [(4096, node), (u32::MAX, node), (300, u64::MAX - 100), (255, 0)] {
             let edits: [Edit; 2] = [
                 lab.put_word(lab.member(places.dentry, "dentry", "d_name.name"), start),
                 lab.put_u32(lab.member(places.dentry, "dentry", "d_name.len"), len),
             ];
-            lab.spoils_only(&format!("file name of {len}"), &edits, &[path]);
+            lab.renames_only(&format!("file name of {len}"), &edits, &[path]);
         }
     }
     memory_is_bounded();
@@ -314,12 +319,10 @@ fn overwritten_pages() {
 fn damage_of_every_kind_in_kernels_of_every_era() {
     let folder = tempfile::tempdir().unwrap();
     let types = folder.path().join("types");
-    for era in [Era::Z, Era::A, Era::A1, Era::A2Pages, Era::B, Era::C] {
+    for era in [Era::Z, Era::A1, Era::A2Pages, Era::B, Era::C] {
         let whole = synth::Kernel::new(era).cpus(1).build();
         fs::write(&types, synth::isf::json(&whole)).unwrap();
-        let mut damages = Damage::all();
-        damages.retain(|damage| !matches!(damage, Damage::TraceName(name) if name.is_empty()));
-        for damage in damages {
+        for damage in Damage::all() {
             let mut dead = whole.clone();
             damage.apply(&mut dead);
             let outcome = extract(&Elf::kdump().write(&dead).bytes(), &types);
@@ -399,7 +402,7 @@ fn apply(core: &mut [u8], strike: &Strike) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn random_damage(

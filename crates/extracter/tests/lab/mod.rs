@@ -172,6 +172,18 @@ impl Lab {
         }
         outcome
     }
+
+    /// As [`spoils_only`](Lab::spoils_only), but nothing is lost: all files are there, some at other paths.
+    pub(crate) fn renames_only(&self, case: &str, edits: &[Edit], renamed: &[&str]) -> Outcome {
+        let outcome = self.spoils_only(case, edits, renamed);
+        let contents = |files: &Files| {
+            let mut contents: Vec<_> = files.values().cloned().collect();
+            contents.sort();
+            contents
+        };
+        assert!(contents(&outcome.files) == contents(&self.expected), "{case}: {:?}", outcome.files.keys());
+        outcome
+    }
 }
 
 /// What an extraction gave.
