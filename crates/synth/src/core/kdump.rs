@@ -36,7 +36,9 @@ impl Codec {
         let packed = match self {
             Codec::Raw => return None,
             Codec::Zlib => {
-                let mut z = libdeflater::Compressor::new(libdeflater::CompressionLvl::fastest());
+                // As makedumpfile does. The library's `fastest` is level 0, which does not compress at all.
+                let level = libdeflater::CompressionLvl::new(1).expect("there is a level 1");
+                let mut z = libdeflater::Compressor::new(level);
                 let mut out = vec![0; z.zlib_compress_bound(page.len())];
                 let len = z.zlib_compress(page, &mut out).expect("the bound is enough");
                 out.truncate(len);
