@@ -33,7 +33,9 @@ impl KernelLog {
     fn from_lines(lines: Vec<String>) -> KernelLog {
         let panic = PANIC_MARKS
             .iter()
-            .find_map(|mark| lines.iter().rev().find(|line| line.contains(mark)))
+            .find_map(|mark| {
+                lines.iter().rev().find(|line| line.contains(mark) && !line.contains("---[ end"))
+            })
             .map(|line| strip_decoration(line).to_owned());
         KernelLog { lines, panic }
     }
@@ -216,6 +218,11 @@ mod tests {
         assert_eq!(log.lines.len(), 3);
         assert_eq!(log.panic.as_deref(), Some("Kernel panic - not syncing: SysRq"));
         assert_eq!(KernelLog::from_text(b"all is well\n").panic, None);
+
+        let log = KernelLog::from_text(
+            b"Kernel panic - not syncing: x\n---[ end Kernel panic - not syncing: x ]---\n",
+        );
+        assert_eq!(log.panic.as_deref(), Some("Kernel panic - not syncing: x"));
     }
 
     #[test]

@@ -141,9 +141,12 @@ pub fn valid_prefix(
         .iter()
         .map(|&rule| Search { bytes, header, channel, markers, evidence, rule }.run());
     // Of two alignment rules the right one explains the bytes without more ado.
-    prefixes
+    let mut prefix = prefixes
         .min_by_key(|prefix| (prefix.doubtful, prefix.stop.is_some(), prefix.rule == Rule::Gap))
-        .unwrap_or_else(|| nothing(header, false))
+        .unwrap_or_else(|| nothing(header, false));
+    // What 32-bit kernels keep of the time is the same for every event of a while: it tells gaps apart poorly.
+    prefix.doubtful |= prefix.rule == Rule::Gap && evidence.last_tsc.is_some_and(|last| last.truncated);
+    prefix
 }
 
 /// The bytes in question are those of an earlier pass.
@@ -287,9 +290,7 @@ impl Search<'_> {
         let missing = end - committed;
         if missing > 0 {
             if let Some(gap) = self.gap(counts, &trail, missing) {
-                // What 32-bit kernels keep of the time is the same for every event of a while: it tells gaps apart poorly.
-                let coarse = self.evidence.last_tsc.is_some_and(|last| last.truncated);
-                return self.prefix(&trail, gap, Rule::Gap, !known_time || coarse);
+                return self.prefix(&trail, gap, Rule::Gap, !known_time);
             }
             if trail.has_end(committed) {
                 return self.prefix(&trail, committed, Rule::GapAtEnd, false);

@@ -1,0 +1,83 @@
+//! What is refused at the door, and what the kernel says of itself.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must fail")]
+
+use analyser::{Error, Kernel, OpenOptions, Routes};
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
+
+fn options(core: &str, types: &str) -> OpenOptions {
+    OpenOptions {
+        cores: vec![format!("{FIXTURES}/{core}").into()],
+        debuginfo: vec![format!("{FIXTURES}/{types}").into()],
+        ..Default::default()
+    }
+}
+
+#[test]
+fn types_of_another_machine() {
+    for force in [false, true] {
+        let options = OpenOptions { force, ..options("K1-2cpu/core.elf", "types-2.6.27-i386.isf.json") };
+        match Kernel::open(&options) {
+            Err(Error::Mismatch { what: "word size", core, types }) => {
+                assert_eq!((core.as_str(), types.as_str()), ("64 bits", "32 bits"));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A type file whose banner is of another build: an error that shows both, a warning with `force`.
+#[test]
+fn types_of_another_build() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("types.json");
+    let text = std::fs::read_to_string(format!("{FIXTURES}/types-2.6.27.isf.json")).unwrap();
+    let start = text.find("\"constant_data\"").unwrap();
+    let value = start + text.get(start..).unwrap().find(": \"").unwrap() + 3;
+    // "Linux version 2.6.27 (…" in base64; the last characters before the build's name are changed.
+    let mut altered = text.clone();
+    altered.replace_range(value + 40..value + 44, "AAAA");
+    assert_ne!(altered, text);
+    std::fs::write(&path, altered).unwrap();
+
+    let mut options = options("K1-2cpu/core.elf", "");
+    options.debuginfo = vec![path];
+    let error = Kernel::open(&options).unwrap_err();
+    assert!(matches!(error, Error::Mismatch { .. }), "{error}");
+    assert!(error.hint().unwrap().contains("--force"));
+
+    options.force = true;
+    let kernel = Kernel::open(&options).unwrap();
+    assert!(
+        kernel.warnings().iter().any(|warning| warning.contains("do not match")),
+        "{:?}",
+        kernel.warnings()
+    );
+    assert_eq!(kernel.traces(Routes::ALL).traces.len(), 2);
+}
+
+#[test]
+fn a_folder_is_no_type_information() {
+    let error = Kernel::open(&options("K1-2cpu/core.elf", "K1-2cpu")).unwrap_err();
+    assert!(matches!(error, Error::Read { .. }), "{error}");
+    let none = OpenOptions { debuginfo: Vec::new(), ..options("K1-2cpu/core.elf", "") };
+    assert!(matches!(Kernel::open(&none), Err(Error::NoDebuginfo)));
+    assert!(matches!(Kernel::core_summary(&OpenOptions::default()), Err(Error::NoCore)));
+}
+
+/// The plain ring of 2.6.27, through the direct map of both word sizes.
+#[test]
+fn the_log_of_a_real_kernel() {
+    for (core, types) in [
+        ("K1-2cpu/core.elf", "types-2.6.27.isf.json"),
+        ("X2-i386-2cpu/core.elf", "types-2.6.27-i386.isf.json"),
+    ] {
+        let kernel = Kernel::open(&options(core, types)).unwrap();
+        let log = kernel.log().unwrap();
+        assert_eq!(log.panic.as_deref(), Some("SysRq : Trigger a crashdump"), "{core}");
+        assert!(log.lines.len() > 20 && log.lines.iter().any(|line| line.contains("READY-PANIC")), "{core}");
+        let info = kernel.kernel_info();
+        assert_eq!(info.release.as_deref(), Some("2.6.27"));
+        assert_eq!(info.log_tail.last(), log.lines.last());
+    }
+}
