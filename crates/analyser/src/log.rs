@@ -94,7 +94,8 @@ fn records(view: &View) -> Option<KernelLog> {
         if at == next && (wrapped || next >= first) {
             break;
         }
-        let record = view.object(layout, buf.wrapping_add(at))?;
+        // What can no longer be followed ends the log; what was read stands.
+        let Some(record) = view.object(layout, buf.wrapping_add(at)) else { break };
         let record_len = record.uint("len")?;
         if record_len == 0 {
             if wrapped {
@@ -104,9 +105,10 @@ fn records(view: &View) -> Option<KernelLog> {
             continue;
         }
         let text_len = record.uint("text_len")?.min(record_len.saturating_sub(layout.size));
-        let text =
-            view.bytes(buf.wrapping_add(at).wrapping_add(layout.size), usize::try_from(text_len).ok()?)?;
-        push_record(&mut lines, record.uint("ts_nsec")?, &text);
+        let text_at = buf.wrapping_add(at).wrapping_add(layout.size);
+        if let Some(text) = view.bytes(text_at, usize::try_from(text_len).ok()?) {
+            push_record(&mut lines, record.uint("ts_nsec")?, &text);
+        }
         at = at.saturating_add(record_len);
         if at >= len {
             (at, wrapped) = (0, true);
@@ -150,13 +152,15 @@ fn lockless(view: &View) -> Option<KernelLog> {
     for step in 0..=(head.wrapping_sub(tail) & id_mask).min(count - 1) {
         let id = tail.wrapping_add(step) & id_mask;
         let slot = id & (count - 1);
-        let desc = view.object(desc_layout, descs.wrapping_add(slot * desc_layout.size))?;
+        let desc_at = descs.wrapping_add(slot.wrapping_mul(desc_layout.size));
+        let Some(desc) = view.object(desc_layout, desc_at) else { continue };
         let state = desc.uint("state_var")?;
         // States 1 (committed) and 2 (finalised); 0 is being written, 3 may be reused.
         if state & id_mask != id || !matches!(state >> id_bits, 1 | 2) {
             continue;
         }
-        let info = view.object(info_layout, infos.wrapping_add(slot * info_layout.size))?;
+        let info_at = infos.wrapping_add(slot.wrapping_mul(info_layout.size));
+        let Some(info) = view.object(info_layout, info_at) else { continue };
         let (begin, next) = (desc.uint("text_blk_lpos.begin")?, desc.uint("text_blk_lpos.next")?);
         // Odd positions mark records without text.
         if begin & 1 != 0 {

@@ -49,15 +49,11 @@ type Found = BTreeMap<String, BTreeMap<String, File>>;
 fn extract(kernel: &Kernel, routes: Routes, label: &str) -> Found {
     let traces = kernel.traces(routes);
     let mut found = Found::new();
-    for damage in &traces.damage {
-        panic!("{label}: {damage}");
-    }
+    assert_eq!(traces.damage, [], "{label}");
     for trace in &traces.traces {
         let files = found.entry(trace.name().into_owned()).or_default();
         for (channel, stream) in trace.streams() {
-            for damage in stream.damage() {
-                panic!("{label}: {}: {damage}", stream.label());
-            }
+            assert_eq!(stream.damage(), [], "{label}: {}", stream.label());
             let mut recorder = trace.recorder(kernel, channel, stream).count_events(true);
             let mut file = File::default();
             for sub in stream.sub_buffers() {
