@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::error::Result;
 use crate::log::{self, KernelLog};
-use crate::open::{OpenOptions, hex};
+use crate::matching::hex;
 use crate::target::View;
 
 /// A crashed kernel: its memory and what its bytes mean. `Send` and `Sync`; threads share it by reference.
@@ -113,13 +112,6 @@ impl Kernel {
         log::read(&self.view)
     }
 
-    /// What a core tells without any type information.
-    ///
-    /// Errors: as for opening the core.
-    pub fn core_summary(options: &OpenOptions) -> Result<CoreSummary> {
-        Ok(summary(&options.open_core()?))
-    }
-
     /// What the core file tells.
     #[must_use]
     pub fn core_info(&self) -> CoreSummary {
@@ -154,7 +146,7 @@ impl Kernel {
     }
 }
 
-fn summary(core: &vmcore::Vmcore) -> CoreSummary {
+pub(crate) fn summary(core: &vmcore::Vmcore) -> CoreSummary {
     use vmcore::PhysMemory as _;
     /// ELF note type of a CPU's registers.
     const NT_PRSTATUS: u32 = 1;

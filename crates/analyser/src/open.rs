@@ -6,10 +6,10 @@ use std::sync::Arc;
 use relaywalk::Symbol;
 
 use crate::error::{Error, Result};
-use crate::kernel::Kernel;
+use crate::kernel::{self, CoreSummary, Kernel};
 use crate::matching::{CoreSide, TypesSide, check, check_release};
 use crate::target::View;
-use crate::{log, matching, modules};
+use crate::{log, modules};
 
 /// What to open and how.
 ///
@@ -110,6 +110,13 @@ pub(crate) fn wanted() -> kdebug::Wanted {
 }
 
 impl Kernel {
+    /// What a core tells without any type information.
+    ///
+    /// Errors: as for opening the core.
+    pub fn core_summary(options: &OpenOptions) -> Result<CoreSummary> {
+        Ok(kernel::summary(&options.open_core()?))
+    }
+
     /// Opens core and type information, finds the kernel in memory and verifies that both belong together.
     ///
     /// Errors: a file that cannot be read or understood; a kernel that cannot be found in memory with any method;
@@ -277,5 +284,3 @@ fn add_constants(view: &mut View) {
         view.set_constant(name, value);
     }
 }
-
-pub(crate) use matching::hex;

@@ -5,8 +5,8 @@
 
 use std::fmt;
 
-use lttformat::ltt::prefix::{self, Rule};
-use lttformat::ltt::{Channel as Kind, Completion, Header, Markers, Stop, complete, tally};
+use lttformat::ltt::prefix::{self, Prefix, Rule};
+use lttformat::ltt::{Channel as Kind, Completion, Header, Markers, Stop, Tally, complete, tally};
 use relaywalk::Hole;
 
 use crate::kernel::Kernel;
@@ -137,6 +137,36 @@ struct Content {
     readable: u64,
 }
 
+/// What of an incomplete sub-buffer goes into its record.
+struct Kept {
+    valid: u64,
+    events: Option<u64>,
+    first_time: Option<u64>,
+    last_time: Option<u64>,
+}
+
+impl From<Tally> for Kept {
+    fn from(tally: Tally) -> Kept {
+        Kept {
+            valid: tally.end as u64,
+            events: Some(tally.events),
+            first_time: tally.first_time,
+            last_time: tally.last_time,
+        }
+    }
+}
+
+impl From<Prefix> for Kept {
+    fn from(prefix: Prefix) -> Kept {
+        Kept {
+            valid: prefix.valid,
+            events: Some(prefix.events),
+            first_time: prefix.first_time,
+            last_time: Some(prefix.last_time),
+        }
+    }
+}
+
 impl<'k> Recorder<'k> {
     /// Whether to decode complete sub-buffers too, only to count their events.
     #[must_use]
@@ -213,17 +243,9 @@ impl<'k> Recorder<'k> {
             // Zeros are only believed where they decode.
             let tally = self.tally(content, used.min(content.readable));
             if !(intact && tally.is_complete()) {
-                let valid = tally.end as u64;
-                record.unreadable = used.saturating_sub(valid);
-                return self.complete(
-                    sub,
-                    content,
-                    valid,
-                    tally.last_time,
-                    Some(tally.events),
-                    tally.first_time,
-                    record,
-                );
+                let kept = Kept::from(tally);
+                record.unreadable = used.saturating_sub(kept.valid);
+                return self.complete(sub, content, kept, record);
             }
         }
         record.valid = used;
@@ -251,27 +273,20 @@ impl<'k> Recorder<'k> {
             "expected a record length that fits {used} used bytes of {size}, found {disk}: corrected"
         );
         record.notes.push(Note { position: sub.position(), kind: NoteKind::Header(text) });
-        let end = content.header.end;
-        self.complete(sub, content, used, Some(end), record.events, record.first_time, record)
+        let last_time = Some(content.header.end);
+        let kept = Kept { valid: used, events: record.events, first_time: record.first_time, last_time };
+        self.complete(sub, content, kept, record)
     }
 
     /// A sub-buffer that was being written, or left by a writer that never came back.
     fn interrupted(&mut self, sub: &SubBuffer, content: &Content, record: &mut Record<'_>) -> usize {
-        if content.readable < record.found {
-            let tally = self.tally(content, content.readable.min(sub.committed()));
-            let valid = tally.end as u64;
+        let header_committed = sub.committed() >= content.header.len() as u64;
+        if content.readable < record.found && header_committed {
+            let kept = Kept::from(self.tally(content, content.readable.min(sub.committed())));
             record.unreadable =
-                record.found.saturating_sub(content.readable).min(record.found.saturating_sub(valid));
-            record.lost = record.found.saturating_sub(valid).saturating_sub(record.unreadable);
-            return self.complete(
-                sub,
-                content,
-                valid,
-                tally.last_time,
-                Some(tally.events),
-                tally.first_time,
-                record,
-            );
+                record.found.saturating_sub(content.readable).min(record.found.saturating_sub(kept.valid));
+            record.lost = record.found.saturating_sub(kept.valid).saturating_sub(record.unreadable);
+            return self.complete(sub, content, kept, record);
         }
         let at =
             self.stream.sub_buffers.iter().position(|other| std::ptr::eq(other, sub)).unwrap_or(usize::MAX);
@@ -305,35 +320,14 @@ impl<'k> Recorder<'k> {
         if prefix.valid == 0 {
             return 0;
         }
-        self.complete(
-            sub,
-            content,
-            prefix.valid,
-            Some(prefix.last_time),
-            Some(prefix.events),
-            prefix.first_time,
-            record,
-        )
+        self.complete(sub, content, Kept::from(prefix), record)
     }
 
-    /// Completes the header for `valid` bytes, zeroes what follows, and enters the result into the account.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the three outcomes of decoding differ in type, not in what they tell"
-    )]
-    fn complete(
-        &mut self,
-        sub: &SubBuffer,
-        content: &Content,
-        valid: u64,
-        last_time: Option<u64>,
-        events: Option<u64>,
-        first_time: Option<u64>,
-        record: &mut Record<'_>,
-    ) -> usize {
+    /// Completes the header for the bytes that are kept, zeroes what follows, and enters the result into the account.
+    fn complete(&mut self, sub: &SubBuffer, content: &Content, kept: Kept, record: &mut Record<'_>) -> usize {
         let completion = Completion {
-            valid,
-            last_time: last_time.unwrap_or(content.header.begin),
+            valid: kept.valid,
+            last_time: kept.last_time.unwrap_or(content.header.begin),
             subbuffer_size: sub.raw.pages.len(),
             page_size: self.kernel.memory().page_size(),
             events_lost: self.stream.events_lost(),
@@ -341,10 +335,10 @@ impl<'k> Recorder<'k> {
         };
         match complete(&mut self.buffer, &completion) {
             Ok(len) => {
-                record.valid = valid;
-                record.events = events.filter(|_| self.count_events);
-                record.first_time = first_time;
-                record.last_time = last_time.filter(|_| events != Some(0));
+                record.valid = kept.valid;
+                record.events = kept.events.filter(|_| self.count_events);
+                record.first_time = kept.first_time;
+                record.last_time = kept.last_time.filter(|_| kept.events != Some(0));
                 len
             }
             Err(error) => {
@@ -357,7 +351,7 @@ impl<'k> Recorder<'k> {
         }
     }
 
-    fn tally(&self, content: &Content, used: u64) -> lttformat::ltt::Tally {
+    fn tally(&self, content: &Content, used: u64) -> Tally {
         let kind = Kind::named(content.header.version, &self.channel.name);
         match &self.trace.markers {
             Some(markers) => tally(&self.buffer, &content.header, used, kind, markers),
