@@ -378,3 +378,38 @@ fn positions_wrap_at_32_bits() {
         }
     }
 }
+
+#[test]
+fn flight_recorders_without_prefix() {
+    let dead =
+        synth::Kernel::new(Era::C).mode(Mode::Overwrite).flight_prefix(false).fill(Fill::Wrapped).build();
+    check(&dead, "no prefix");
+}
+
+/// Every way from a page descriptor to its page, where buffers keep descriptors.
+#[test]
+fn every_memory_model() {
+    use synth::MemoryModel;
+    for era in [Era::Z, Era::A, Era::A2Pages, Era::A2Structs] {
+        for model in [MemoryModel::Vmemmap, MemoryModel::Flat, MemoryModel::Sparse, MemoryModel::Discontig] {
+            let dead = synth::Kernel::new(era).memory_model(model).fill(Fill::Wrapped).build();
+            check(&dead, &format!("{era:?} {model:?}"));
+        }
+    }
+}
+
+/// Traces that were paused, that were being destroyed, and of which only some channels are flight recorders.
+#[test]
+fn paused_destroyed_and_hybrid_traces() {
+    for era in ERAS {
+        let dead = synth::Kernel::new(era)
+            .traces([
+                synth::TraceSpec::new("paused").active(false),
+                synth::TraceSpec::new("destroyed").finalized(),
+                synth::TraceSpec::new("hybrid").mode(Mode::Hybrid),
+            ])
+            .fill(Fill::Wrapped)
+            .build();
+        check(&dead, &format!("{era:?} three traces"));
+    }
+}
