@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
+use serde_json::Value;
 
-use crate::metadata::{load, packages, text};
+use crate::metadata::{list, load, text};
 
 /// What each crate of the workspace may depend on at run time (see `DESIGN.md`).
 const ALLOWED: &[(&str, &[&str])] = &[
@@ -35,16 +36,16 @@ const CONFINED: &[(&str, &[&str])] = &[
 
 pub(crate) fn check() -> Result<()> {
     let metadata = load()?;
-    let members: BTreeSet<&str> =
-        metadata["workspace_members"].as_array().into_iter().flatten().filter_map(|id| id.as_str()).collect();
-    let local: Vec<_> = packages(&metadata).filter(|package| members.contains(text(package, "id"))).collect();
+    let members: BTreeSet<&str> = list(&metadata, "workspace_members").filter_map(|id| id.as_str()).collect();
+    let local: Vec<_> =
+        list(&metadata, "packages").filter(|package| members.contains(text(package, "id"))).collect();
     let names: BTreeSet<&str> = local.iter().map(|package| text(package, "name")).collect();
 
     let mut wrong = Vec::new();
     for package in &local {
         let name = text(package, "name");
-        let dependencies = package["dependencies"].as_array().into_iter().flatten();
-        for dependency in dependencies.filter(|dependency| dependency["kind"].is_null()) {
+        let at_run_time = |dependency: &&Value| dependency.get("kind").is_none_or(Value::is_null);
+        for dependency in list(package, "dependencies").filter(at_run_time) {
             let wanted = text(dependency, "name");
             if let Some((_, allowed)) = ALLOWED.iter().find(|(owner, _)| *owner == name)
                 && names.contains(wanted)

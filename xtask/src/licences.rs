@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::metadata::{load, packages, text};
+use crate::metadata::{list, load, text};
 
 /// Licences that a binary of ours may be built from.
 const PERMISSIVE: &[&str] = &[
@@ -23,7 +23,7 @@ const PERMISSIVE: &[&str] = &[
 
 pub(crate) fn check() -> Result<()> {
     let metadata = load()?;
-    let wrong: Vec<String> = packages(&metadata)
+    let wrong: Vec<String> = list(&metadata, "packages")
         .filter(|package| !permissive(text(package, "license")))
         .map(|package| format!("{} ({:?})", text(package, "name"), text(package, "license")))
         .collect();
@@ -39,7 +39,8 @@ pub(crate) fn check() -> Result<()> {
 fn permissive(expression: &str) -> bool {
     let expression = expression.replace('/', " OR ");
     expression.split(" AND ").all(|all| {
-        all.split(" OR ").any(|one| PERMISSIVE.contains(&one.trim_matches(|c: char| c == '(' || c == ')' || c == ' ')))
+        all.split(" OR ")
+            .any(|one| PERMISSIVE.contains(&one.trim_matches(|c: char| c == '(' || c == ')' || c == ' ')))
     })
 }
 

@@ -20,12 +20,12 @@ pub(crate) fn load() -> Result<Value> {
     serde_json::from_slice(&output.stdout).context("reading cargo metadata")
 }
 
-/// All packages of a metadata document.
-pub(crate) fn packages(metadata: &Value) -> impl Iterator<Item = &Value> {
-    metadata["packages"].as_array().into_iter().flatten()
+/// The elements of an array member.
+pub(crate) fn list<'a>(value: &'a Value, member: &str) -> impl Iterator<Item = &'a Value> {
+    value.get(member).and_then(Value::as_array).into_iter().flatten()
 }
 
 /// A text member of a package, or the empty string.
 pub(crate) fn text<'a>(package: &'a Value, member: &str) -> &'a str {
-    package[member].as_str().unwrap_or_default()
+    package.get(member).and_then(Value::as_str).unwrap_or_default()
 }
