@@ -54,7 +54,6 @@ fn load(files: Vec<File>) {
         let _ = (types.symbols(&name).len(), types.constant(&name).map(<[u8]>::len));
     }
     let _ = (types.build_id(), types.endian(), types.pointer_size(), types.sources().len(), types.missing());
-    let _ = kdebug::isf::write(&types).len();
 }
 
 /// Names in the seeds: those of small hand-written files, and those of the tracer.
