@@ -66,6 +66,17 @@ impl Content {
         Ok(())
     }
 
+    /// The bytes in place where that is possible.
+    pub(crate) fn lend(&self, offset: u64, len: usize) -> Option<&[u8]> {
+        match &self.flattened {
+            None => self.source.lend(offset, len),
+            Some(flattened) => match flattened.locate(offset) {
+                Some(Spot::Stored { at, len: run }) if run >= len as u64 => self.source.lend(at, len),
+                _ => None,
+            },
+        }
+    }
+
     /// The bytes in place where that is possible, else copied into `scratch`. `len` is at most some pages.
     pub(crate) fn fetch<'a>(
         &'a self,
@@ -73,14 +84,7 @@ impl Content {
         len: usize,
         scratch: &'a mut Vec<u8>,
     ) -> Result<&'a [u8], Fault> {
-        let lent = match &self.flattened {
-            None => self.source.lend(offset, len),
-            Some(flattened) => match flattened.locate(offset) {
-                Some(Spot::Stored { at, len: run }) if run >= len as u64 => self.source.lend(at, len),
-                _ => None,
-            },
-        };
-        if let Some(lent) = lent {
+        if let Some(lent) = self.lend(offset, len) {
             return Ok(lent);
         }
         scratch.resize(len, 0);

@@ -62,7 +62,8 @@
 //! Opening reads headers, notes and the bitmap; a page is read and decoded when it is touched. In memory are 2 MiB
 //! of index for a terabyte of dumped pages, 24 bytes for each record of a flattened stream, about a hundred for
 //! each program header, and the cache ([`OpenOptions::cache_pages`]). Short reads go through a mapping of the file,
-//! of which about 16 MiB at most are kept resident; long ones are `pread` ([`bytes`]).
+//! of which about 16 MiB at most are kept resident; long ones are `pread` ([`bytes`]). Compressed pages that follow
+//! each other in the file are fetched 64 KiB at a time.
 //!
 //! # Threads
 //!
@@ -73,6 +74,7 @@
 
 mod abi;
 mod addr;
+mod ahead;
 pub mod bytes;
 mod cache;
 mod content;

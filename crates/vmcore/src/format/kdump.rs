@@ -11,6 +11,7 @@
 
 use super::bitmap::{Bitmap, Ranks};
 use super::kdump_header::{self, KdumpHeader};
+use crate::ahead::{Ahead, FileId};
 use crate::cache::PageCache;
 use crate::content::Content;
 use crate::error::Defect;
@@ -29,6 +30,7 @@ const SAMPLE: u64 = 64;
 #[derive(Debug)]
 pub(crate) struct Kdump {
     content: Content,
+    id: FileId,
     pub(crate) header: KdumpHeader,
     memory: Option<Bitmap>,
     dumped: Ranks,
@@ -52,7 +54,7 @@ struct Descriptor {
 #[derive(Default)]
 struct Worker {
     decoder: PageDecoder,
-    stored: Vec<u8>,
+    ahead: Ahead,
     page: Vec<u8>,
 }
 
@@ -75,7 +77,8 @@ impl Kdump {
             .count(&content, frames.start)
             .map_err(|fault| Defect::unreadable("kdump bitmap", header.dumped().offset, fault))?;
         let memory = header.memory();
-        Ok(Kdump { content, header, memory, dumped, frames, first_rank, zero_page: AtomicU64::new(0) })
+        let (id, zero_page) = (FileId::new(), AtomicU64::new(0));
+        Ok(Kdump { content, id, header, memory, dumped, frames, first_rank, zero_page })
     }
 
     pub(crate) fn content(&self) -> &Content {
@@ -210,8 +213,9 @@ impl Kdump {
         if cache.get(key, within, out) {
             return Ok(());
         }
-        WORKER.with_borrow_mut(|Worker { decoder, stored, page }| {
-            let source = self.content.fetch(descriptor.offset, descriptor.size as usize, stored)?;
+        WORKER.with_borrow_mut(|Worker { decoder, ahead, page }| {
+            let (offset, size) = (descriptor.offset, descriptor.size as usize);
+            let source = ahead.fetch(self.id, &self.content, offset, size)?;
             let corrupt = |_| PageError::Corrupt(descriptor.codec);
             let page_len = usize::try_from(self.page_size()).unwrap_or(0);
             if out.len() == page_len {
