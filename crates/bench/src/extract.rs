@@ -1,0 +1,108 @@
+//! The whole of `extract`, against copies of the files that it writes.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use analyser::{Kernel, OpenOptions, Routes};
+use codec::Codec;
+use criterion::{BatchSize, Criterion};
+use extracter::{Options, Plan, Report, Silent};
+use tempfile::TempDir;
+
+use crate::cores::Cores;
+use crate::share::thread_counts;
+
+/// Opens a core, finds its traces and writes them: what `ltt-kdump extract` does.
+pub fn extract(core: &Path, types: &Path, output: &Path, threads: usize, count_events: bool) -> Report {
+    let options =
+        OpenOptions { cores: vec![core.into()], debuginfo: vec![types.into()], ..OpenOptions::default() };
+    let kernel = Kernel::open(&options).unwrap();
+    let traces = kernel.traces(Routes::ALL);
+    let options = Options { threads: Some(threads), count_events, ..Options::new(output) };
+    Plan::new(&kernel, &traces, &options).unwrap().run(&Silent).unwrap()
+}
+
+/// How files are copied.
+#[derive(Debug, Clone, Copy)]
+enum Copying {
+    /// The program `cp`.
+    Cp,
+    /// `std::fs::copy`.
+    Std,
+}
+
+/// Ids: `extract/FORMAT/THREADS`, `extract/FORMAT-uncounted/THREADS`; `copy/cp/1`, `copy/cp-sync/1`, `copy/std/1`,
+/// `copy/std-sync/1`: with `-sync`, every copy is on the disk when time is taken, as `extract`'s files are.
+pub fn bench(criterion: &mut Criterion, cores: &Cores) {
+    let scratch = tempfile::tempdir_in(cores.directory()).unwrap();
+    let source = scratch.path().join("extracted");
+    let report = extract(&cores.elf(), &cores.types(), &source, 1, true);
+    assert!(!report.has_losses() && report.totals.bytes.file >= cores.trace / 10 * 9, "{:?}", report.totals);
+    eprintln!("extracted: {} bytes in {} files", report.totals.bytes.file, files(&source).len());
+
+    for (id, copying, sync) in [
+        ("cp", Copying::Cp, false),
+        ("cp-sync", Copying::Cp, true),
+        ("std", Copying::Std, false),
+        ("std-sync", Copying::Std, true),
+    ] {
+        timed(criterion, &format!("copy/{id}/1"), scratch.path(), |output| {
+            copy(copying, &source, output, sync)
+        });
+    }
+    for (format, core) in [("elf", cores.elf()), ("kdump-zlib", cores.kdump(Codec::Zlib))] {
+        for threads in thread_counts() {
+            for (count, suffix) in [(true, ""), (false, "-uncounted")] {
+                timed(criterion, &format!("extract/{format}{suffix}/{threads}"), scratch.path(), |output| {
+                    extract(&core, &cores.types(), output, threads, count);
+                });
+            }
+        }
+    }
+}
+
+/// Times `work`, which gets a new name to write to each time; cleaning up does not count.
+fn timed(criterion: &mut Criterion, id: &str, scratch: &Path, work: impl Fn(&Path)) {
+    criterion.bench_function(id, |bencher| {
+        bencher.iter_batched(
+            || tempfile::tempdir_in(scratch).unwrap(),
+            |directory: TempDir| {
+                work(&directory.path().join("out"));
+                directory
+            },
+            BatchSize::PerIteration,
+        );
+    });
+}
+
+/// Copies a tree.
+fn copy(copying: Copying, source: &Path, output: &Path, sync: bool) {
+    match copying {
+        Copying::Cp => {
+            let status = Command::new("cp").arg("-r").arg(source).arg(output).status().unwrap();
+            assert!(status.success());
+        }
+        Copying::Std => {
+            for file in files(source) {
+                let to = output.join(file.strip_prefix(source).unwrap());
+                fs::create_dir_all(to.parent().unwrap()).unwrap();
+                fs::copy(&file, &to).unwrap();
+            }
+        }
+    }
+    if sync {
+        files(output).iter().for_each(|file| File::open(file).unwrap().sync_all().unwrap());
+    }
+}
+
+/// The files below a directory.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
