@@ -16,8 +16,13 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     for target in targets {
         let path = target?.path();
         let Some(name) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
+        // libFuzzer adds what it finds to the first folder; the checked-in seeds are to stay as they are.
+        let found = workspace_root().join("target/fuzz-corpus").join(name);
+        std::fs::create_dir_all(&found).with_context(|| format!("making {}", found.display()))?;
         let status = Command::new("cargo")
-            .args(["+nightly", "fuzz", "run", name, "--", &format!("-max_total_time={seconds}")])
+            .args(["+nightly", "fuzz", "run", name])
+            .args([found.as_path(), &fuzz.join("corpus").join(name)])
+            .args(["--", &format!("-max_total_time={seconds}")])
             .current_dir(&fuzz)
             .status()
             .context("starting cargo fuzz")?;

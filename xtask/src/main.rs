@@ -5,7 +5,7 @@
 //! | `ci` | everything a change must pass: format, clippy, docs, layers, licences, tests |
 //! | `layers` | checks that crates depend on each other only as the design allows |
 //! | `licences` | checks that every dependency has a permissive licence |
-//! | `bench [ARGS]` | measures speed and memory, writes `docs/performance.md` |
+//! | `bench [ARGS]` | measures speed and memory against bare baselines (`docs/performance.md`) |
 //! | `fuzz [SECONDS]` | runs every fuzz target for a while (nightly toolchain and `cargo-fuzz`) |
 //! | `man DIR` | writes manual pages and shell completions |
 

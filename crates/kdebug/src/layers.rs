@@ -371,7 +371,7 @@ mod tests {
             enums: vec!["zone_type".into()],
             ..Wanted::default()
         };
-        let json: &[u8] = br#"{"symbols": {"_text": {"address": 4096}}}"#;
+        let json: &[u8] = br#"{"user_types": {}, "symbols": {"_text": {"address": 4096}}}"#;
         let types = Types::load(vec![Input::new("f", Arc::new(json))], &wanted).unwrap();
         let missing = types.missing();
         assert_eq!((missing.structs.len(), missing.symbols.len(), missing.enums.len()), (1, 0, 1));

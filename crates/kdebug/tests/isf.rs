@@ -214,7 +214,11 @@ fn errors_tell_the_place() {
             "isf: ISF: expected types and symbols as JSON, found EOF while parsing an object at line 1 column 1",
         ),
         (
-            r#"{"symbols": {"linux_banner": {"address": 1, "constant_data": "!"}}}"#,
+            r#"{"name": "x"}"#,
+            "isf: ISF: expected types and symbols as JSON, found missing field `user_types` at line 1 column 13",
+        ),
+        (
+            r#"{"user_types": {}, "symbols": {"linux_banner": {"address": 1, "constant_data": "!"}}}"#,
             "isf: symbols.linux_banner.constant_data: expected base64, found Invalid symbol 33, offset 0.",
         ),
     ] {

@@ -15,7 +15,8 @@ pub(super) struct Document<'a> {
     pub(super) metadata: Metadata<'a>,
     #[serde(borrow, default)]
     pub(super) base_types: Ordered<'a, BaseType<'a>>,
-    #[serde(borrow, default)]
+    // Not optional: any other JSON document would be an empty set of types.
+    #[serde(borrow)]
     pub(super) user_types: Ordered<'a, UserType<'a>>,
     #[serde(borrow, default)]
     pub(super) enums: Ordered<'a, Enumeration<'a>>,
