@@ -341,21 +341,32 @@ fn every_trace_format() {
     }
 }
 
-/// Two transports share names of structures with different members.
+/// Two transports share names of structures with different members, and of the operations of their files; each has its own
+/// folder in debugfs, neither of which is in the output. Also the locked one alone.
 #[test]
 fn locked_transport_beside_the_lockless_one() {
-    for era in [Era::A] {
+    let locked = || synth::TraceSpec::new("locked").transport("relay-locked");
+    for traces in [vec![locked()], vec![synth::TraceSpec::new("free"), locked().mode(Mode::Hybrid)]] {
         for (bits, endian) in MACHINES {
-            let dead = synth::Kernel::new(era)
-                .bits(bits)
-                .endian(endian)
-                .traces([
-                    synth::TraceSpec::new("free"),
-                    synth::TraceSpec::new("locked").transport("relay-locked"),
-                ])
-                .fill(Fill::Wrapped)
-                .build();
-            check(&dead, &format!("{era:?} {bits} {endian:?} both transports"));
+            for reader in [Reader::Keeps(1), Reader::Inside] {
+                let dead = synth::Kernel::new(Era::A)
+                    .bits(bits)
+                    .endian(endian)
+                    .traces(traces.clone())
+                    .fill(Fill::Wrapped)
+                    .reader(reader)
+                    .build();
+                let core = || vec![synth::core::Elf::kdump().write(&dead).bytes()];
+                let isf = open(&dead, core(), vec![("types.json", synth::isf::json(&dead).into_bytes())]);
+                let vmlinux = synth::dwarf::DebugInfo::new().vmlinux(&dead);
+                let dwarf = open(&dead, core(), vec![("vmlinux", vmlinux)]);
+                for (types, kernel) in [("ISF", isf), ("DWARF", dwarf)] {
+                    for routes in [Routes::LIST, Routes::DEBUGFS, Routes::ALL] {
+                        let label = format!("{bits} {endian:?} {reader:?} {types} by {routes}");
+                        compare(&dead, &extract(&kernel, routes, &label), &label);
+                    }
+                }
+            }
         }
     }
 }
