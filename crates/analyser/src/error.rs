@@ -23,12 +23,29 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A file that is read here and there is a pipe.
+    #[error("{}: expected a file that can be read in any order, found a pipe", path.display())]
+    Pipe {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file named as VMCOREINFO is something else.
+    #[error("{}: expected VMCOREINFO, lines NAME=VALUE with OSRELEASE among them, found none", path.display())]
+    NotVmcoreinfo {
+        /// The file.
+        path: PathBuf,
+    },
     /// The type information cannot be understood.
     #[error("{0}")]
     Types(#[source] kdebug::Error),
     /// The kernel could not be found in the core's memory.
-    #[error("{0}")]
-    Translation(#[source] vmcore::Error),
+    #[error("{source}")]
+    Translation {
+        /// What was tried.
+        source: vmcore::Error,
+        /// What is odd about the core: truncated, part of a split dump missing.
+        warnings: Vec<String>,
+    },
     /// Core and type information come from different kernels.
     #[error(
         "core and type information do not match: {what} is {core} in the core, {types} in the type information"
@@ -71,10 +88,15 @@ impl Error {
             Error::NoDebuginfo => {
                 "name the crashed kernel's vmlinux with DWARF, its .debug file or an ISF JSON file with -d"
             }
+            Error::Pipe { .. } => "write it to a file first",
             Error::Mismatch { .. } => {
                 "use the debuginfo of the kernel that crashed, or --force to go on regardless"
             }
-            Error::Translation(_) => {
+            // Nobody need look for wrong type information when what leads to the kernel is not in the file.
+            Error::Translation { warnings, .. } if !warnings.is_empty() => {
+                return Some(format!("the core is not as it should be: {}", warnings.join("; ")));
+            }
+            Error::Translation { .. } => {
                 "check that the type information belongs to this kernel; --vmcoreinfo, --phys-base and --kaslr help when the core \
                  has no VMCOREINFO"
             }

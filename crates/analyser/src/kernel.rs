@@ -141,8 +141,14 @@ impl Kernel {
             kaslr_offset: self.memory().space().kaslr_offset(),
             panic: log.panic,
             log_tail: log.lines.into_iter().skip(skip).collect(),
-            warnings: self.warnings.clone(),
+            warnings: self.own_warnings(),
         }
+    }
+
+    /// Without those of the core, which its own summary has.
+    fn own_warnings(&self) -> Vec<String> {
+        let of_core = self.core_info().warnings;
+        self.warnings.iter().filter(|warning| !of_core.contains(warning)).cloned().collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Opening: core file and type information become one [`Kernel`].
 
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -45,6 +46,7 @@ impl OpenOptions {
         if self.cores.is_empty() {
             return Err(Error::NoCore);
         }
+        self.cores.iter().try_for_each(|path| no_pipe(path))?;
         let options = vmcore::OpenOptions { no_mmap: self.no_mmap, ..Default::default() };
         vmcore::Vmcore::open(&self.cores, &options).map_err(Error::Core)
     }
@@ -56,11 +58,26 @@ impl OpenOptions {
     fn read_vmcoreinfo(&self) -> Result<Option<vmcore::Vmcoreinfo>> {
         let Some(path) = &self.vmcoreinfo else { return Ok(None) };
         let text = std::fs::read(path).map_err(|source| Error::Read { path: path.clone(), source })?;
-        Ok(Some(vmcore::Vmcoreinfo::parse(&text)))
+        let info = vmcore::Vmcoreinfo::parse(&text);
+        // Every kernel's begins with it. Without, this is another file, and the core's own would go unread for nothing.
+        if info.osrelease().is_none() {
+            return Err(Error::NotVmcoreinfo { path: path.clone() });
+        }
+        Ok(Some(info))
+    }
+}
+
+/// The system's own word for it, `Illegal seek`, tells nobody what to do about `<(zcat core.gz)`.
+fn no_pipe(path: &Path) -> Result<()> {
+    match path.metadata() {
+        Ok(metadata) if metadata.file_type().is_fifo() => Err(Error::Pipe { path: path.to_path_buf() }),
+        // What else keeps it from being opened, opening tells.
+        _ => Ok(()),
     }
 }
 
 fn input(path: &Path) -> Result<kdebug::Input> {
+    no_pipe(path)?;
     if path.is_dir() {
         let source = std::io::ErrorKind::IsADirectory.into();
         return Err(Error::Read { path: path.to_path_buf(), source });
@@ -166,7 +183,8 @@ impl Kernel {
             phys_base: options.phys_base,
             vmcoreinfo: options.read_vmcoreinfo()?,
         };
-        let space = vmcore::AddressSpace::locate(&core, &hints).map_err(Error::Translation)?;
+        let space = vmcore::AddressSpace::locate(&core, &hints)
+            .map_err(|source| Error::Translation { source, warnings: warnings.clone() })?;
         let memory = vmcore::Memory::new(Arc::clone(&core), space);
         let mut view = View::new(memory, &types, &wanted);
         add_symbols(&mut view, &types, &wanted);
@@ -221,7 +239,11 @@ fn check_symbols(space: &vmcore::AddressSpace) -> Result<()> {
 fn accept(outcome: Result<()>, force: bool, warnings: &mut Vec<String>) -> Result<()> {
     match outcome {
         Err(mismatch) if force => {
-            warnings.push(mismatch.to_string());
+            let warning = mismatch.to_string();
+            // The release is compared again when the banner is known.
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
+            }
             Ok(())
         }
         outcome => outcome,
@@ -282,5 +304,22 @@ fn add_constants(view: &mut View) {
     }
     for (name, value) in found {
         view.set_constant(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forced_mismatch_is_a_warning_once() {
+        let mismatch = || {
+            Err(Error::Mismatch { what: "release", core: "2.6.27".to_owned(), types: "2.6.28".to_owned() })
+        };
+        let mut warnings = Vec::new();
+        assert!(accept(mismatch(), false, &mut warnings).is_err() && warnings.is_empty());
+        assert!(accept(mismatch(), true, &mut warnings).is_ok());
+        assert!(accept(mismatch(), true, &mut warnings).is_ok());
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
     }
 }

@@ -128,6 +128,8 @@ fn files_that_are_not_what_they_should_be() {
             "extract core -d types -o out --vmcoreinfo no-file",
             "error: reading no-file: No such file or directory",
         ),
+        ("extract core -d types -o out --vmcoreinfo types", "error: types: expected VMCOREINFO, "),
+        ("extract core -d types -o out --vmcoreinfo empty", "error: empty: expected VMCOREINFO, "),
         ("ls core ltt -d types", "error: ltt: No such file or directory"),
         ("extract part1 part1 -d types -o out", "error: part1: "),
         ("extract part1 core -d types -o out", "error: core: not a part of a split dump"),
@@ -180,4 +182,45 @@ fn a_disk_that_takes_no_more_leaves_nothing_behind() {
     let hidden = fs::read_dir(place.0.path()).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(!hidden.into_iter().any(|name| name.to_string_lossy().contains("partial")));
     assert!(!place.path("out").exists());
+}
+
+/// What `<(zcat core.gz)` gives.
+#[test]
+fn pipes_are_no_files() {
+    let place = Place::new();
+    for (shell, file) in [
+        ("cat core | \"$0\" info /dev/stdin", "/dev/stdin"),
+        ("cat types | \"$0\" extract core -d /dev/stdin -o out", "/dev/stdin"),
+    ] {
+        let output = Command::new("sh")
+            .current_dir(place.0.path())
+            .args(["-c", shell])
+            .arg(env!("CARGO_BIN_EXE_ltt-kdump"))
+            .assert()
+            .code(4)
+            .stdout_eq("");
+        let stderr = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+        let expected =
+            "expected a file that can be read in any order, found a pipe\nhint: write it to a file first\n";
+        assert_eq!(stderr, format!("error: {file}: {expected}"), "{shell}");
+    }
+}
+
+#[test]
+fn what_a_core_lacks_is_said_once() {
+    let place = Place::new();
+    let whole = fs::read(fixture("K1-2cpu/core.elf")).unwrap();
+    fs::write(place.path("cut"), &whole[..8000]).unwrap();
+    let warning = "truncated: the segments end at 0x12e000, the file at ";
+    let output = place.run("extract cut -d types -o out").code(4).stdout_eq("");
+    let stderr = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    assert!(
+        stderr.ends_with(&format!("\nhint: the core is not as it should be: {warning}0x1f40\n")),
+        "{stderr}"
+    );
+
+    fs::write(place.path("cut"), &whole[..1_100_000]).unwrap();
+    let output = place.run("info cut -d types");
+    let stdout = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
+    assert_eq!(stdout.matches(warning).count(), 1, "{stdout}");
 }
