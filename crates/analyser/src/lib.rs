@@ -70,7 +70,7 @@ pub use debugfs::{Debugfs, Entries, Entry, EntryKind, RelayFile, What};
 pub use error::{Error, Result};
 pub use kernel::{CoreSummary, Kernel, KernelSummary};
 pub use log::KernelLog;
-pub use model::{Channel, Damage, Routes, State, Stream, SubBuffer, Trace, Traces};
+pub use model::{Cause, Channel, Damage, Routes, State, Stream, SubBuffer, Trace, Traces};
 pub use open::OpenOptions;
 pub use record::{Note, NoteKind, Record, Recorder};
 pub use relaywalk::ltt::Clock;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use lttformat::ltt::{Markers, Version};
-pub use relaywalk::{Damage, Routes, State};
+pub use relaywalk::{Cause, Damage, Routes, State};
 
 /// Everything found in one kernel.
 #[derive(Debug, Default)]

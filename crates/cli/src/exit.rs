@@ -31,11 +31,14 @@ Exit codes:
 
 /// The core holds nothing of what was asked for.
 #[derive(Debug)]
-pub(crate) struct NothingFound(pub(crate) String);
+pub(crate) struct NothingFound {
+    pub(crate) what: String,
+    pub(crate) hint: Option<&'static str>,
+}
 
 impl fmt::Display for NothingFound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.what)
     }
 }
 
@@ -84,7 +87,7 @@ mod tests {
     #[test]
     fn errors_choose_their_code_through_any_context() {
         let with = |error: anyhow::Error| Exit::from(&error.context("a").context("b"));
-        assert_eq!(with(NothingFound("no trace".into()).into()), Exit::NothingFound);
+        assert_eq!(with(NothingFound { what: "no trace".into(), hint: None }.into()), Exit::NothingFound);
         assert_eq!(with(analyser::Error::NoDebuginfo.into()), Exit::Usage);
         assert_eq!(with(io::Error::other("x").into()), Exit::Failed);
     }

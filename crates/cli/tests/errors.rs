@@ -207,6 +207,19 @@ fn pipes_are_no_files() {
 }
 
 #[test]
+fn types_without_the_tracer_are_said_to_be() {
+    let place = Place::new();
+    let types = fs::read_to_string(place.path("types")).unwrap();
+    fs::write(place.path("untraced"), types.replace("ltt_trace_struct", "some_other_struct")).unwrap();
+    place.fails(
+        "extract core -d untraced -o out",
+        1,
+        "error: no trace in this core: debug information lacks struct ltt_trace|ltt_trace_struct\n\
+         hint: if LTTng 0.x was built as modules, name their .ko files (with DWARF) with further -d options\n",
+    );
+}
+
+#[test]
 fn what_a_core_lacks_is_said_once() {
     let place = Place::new();
     let whole = fs::read(fixture("K1-2cpu/core.elf")).unwrap();

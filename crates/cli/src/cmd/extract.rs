@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use analyser::{Kernel, Traces};
+use analyser::{Cause, Damage, Kernel, Traces};
 use anyhow::Result;
 use extracter::{Destination, Plan, Report, Totals};
 
@@ -46,13 +46,22 @@ pub(crate) fn run(args: Extract, as_json: bool, verbose: bool) -> Result<Exit> {
 
 /// Why there is nothing to write, with what was broken on the way.
 fn nothing(traces: &Traces) -> NothingFound {
+    if let [Damage { cause: cause @ Cause::MissingType { .. }, .. }] = traces.damage.as_slice() {
+        return NothingFound {
+            what: format!("no trace in this core: {cause}"),
+            hint: Some(
+                "if LTTng 0.x was built as modules, name their .ko files (with DWARF) with further -d options",
+            ),
+        };
+    }
     for damage in &traces.damage {
         tracing::warn!("{}", printable(&damage.to_string()));
     }
-    NothingFound(match traces.traces.as_slice() {
+    let what = match traces.traces.as_slice() {
         [] => "no trace in this core".to_owned(),
         found => format!("{} in this core, but no buffer", count(found.len(), "trace")),
-    })
+    };
+    NothingFound { what, hint: None }
 }
 
 fn print(report: &Report, verbose: bool) -> Result<()> {

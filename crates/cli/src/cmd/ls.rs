@@ -48,9 +48,8 @@ pub(crate) fn run(args: &Ls, as_json: bool) -> Result<Exit> {
         tracing::warn!("{}", printable(damage));
     }
     if entries.is_empty() {
-        return Err(
-            NothingFound(format!("{path}: no such entry in the core's debugfs, and no such file")).into()
-        );
+        let what = format!("{path}: no such entry in the core's debugfs, and no such file");
+        return Err(NothingFound { what, hint: None }.into());
     }
     // The kernel keeps the newest entry first; people look for names.
     entries.sort_by(|a, b| a.path.split('/').cmp(b.path.split('/')));

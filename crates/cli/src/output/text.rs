@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use crate::exit::NothingFound;
+
 /// Prints `error: a: b: c` on one line, and `hint: …` if somebody knows one.
 pub(crate) fn print_error(error: &anyhow::Error) {
     eprintln!("error: {}", printable(&chain(error)));
@@ -27,8 +29,11 @@ fn chain(error: &anyhow::Error) -> String {
 
 fn hint(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|cause| {
-        let from_analyser = cause.downcast_ref::<analyser::Error>().and_then(analyser::Error::hint);
-        from_analyser.or_else(|| cause.downcast_ref::<extracter::Error>().and_then(extracter::Error::hint))
+        let nothing =
+            cause.downcast_ref::<NothingFound>().and_then(|nothing| nothing.hint.map(str::to_owned));
+        nothing
+            .or_else(|| cause.downcast_ref::<analyser::Error>().and_then(analyser::Error::hint))
+            .or_else(|| cause.downcast_ref::<extracter::Error>().and_then(extracter::Error::hint))
     })
 }
 
