@@ -237,3 +237,30 @@ fn what_a_core_lacks_is_said_once() {
     let stdout = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
     assert_eq!(stdout.matches(warning).count(), 1, "{stdout}");
 }
+
+/// Exit code 4 means that nothing was written, and losses stay losses whoever listens.
+#[test]
+fn traces_that_are_written_are_not_denied_for_want_of_a_report() {
+    let place = Place::new();
+    let run = |shell: &str| {
+        let output = Command::new("sh")
+            .current_dir(place.0.path())
+            .args(["-c", shell])
+            .arg(env!("CARGO_BIN_EXE_ltt-kdump"))
+            .assert();
+        String::from_utf8_lossy(&output.get_output().stderr).into_owned()
+    };
+    for (out, json) in [("out", ""), ("out-json", "--json")] {
+        let stderr = run(&format!("\"$0\" extract core -d types -o {out} {json} >/dev/full; echo $? >&2"));
+        let expected = format!(
+            "warning: the traces are in {out}, but the report is lost: No space left on device (os error 28)\n3\n"
+        );
+        assert_eq!(stderr, expected);
+        assert!(place.path(out).join("k1/cpu_0").is_file());
+    }
+
+    fs::copy(fixture("X1-2cpu/core.kdump-zlib"), place.path("torn")).unwrap();
+    // The reader is gone before the first line.
+    let stderr = run("(sleep 0.2; \"$0\" extract torn -d types -o out-torn; echo $? >&2) | true");
+    assert_eq!(stderr, "3\n");
+}

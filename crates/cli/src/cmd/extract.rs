@@ -8,7 +8,7 @@ use extracter::{Destination, Plan, Report, Totals};
 
 use crate::args::Extract;
 use crate::config;
-use crate::exit::{Exit, NothingFound};
+use crate::exit::{Exit, NothingFound, is_broken_pipe};
 use crate::output::json;
 use crate::output::progress::{Bar, Phase};
 use crate::output::table::{Column, Table};
@@ -36,12 +36,19 @@ pub(crate) fn run(args: Extract, as_json: bool, verbose: bool) -> Result<Exit> {
         let bar = Bar::start(plan.total_bytes());
         plan.run(&bar)?
     };
-    if as_json {
-        json::print(&report)?;
-    } else {
-        print(&report, verbose)?;
+    let printed = if as_json { json::print(&report) } else { print(&report, verbose) };
+    let exit = if report.has_losses() { Exit::Losses } else { Exit::Complete };
+    Ok(printed.map_or_else(|error| unprinted(&error, &report, exit), |()| exit))
+}
+
+/// The traces are in place: that nobody could be told how they are must not look as if they were not.
+fn unprinted(error: &anyhow::Error, report: &Report, exit: Exit) -> Exit {
+    // A reader who has seen enough misses nothing.
+    if is_broken_pipe(error) {
+        return exit;
     }
-    Ok(if report.has_losses() { Exit::Losses } else { Exit::Complete })
+    tracing::warn!("the traces are in {}, but the report is lost: {error}", printable(&report.output));
+    Exit::Losses
 }
 
 /// Why there is nothing to write, with what was broken on the way.
