@@ -101,7 +101,8 @@ pub(crate) struct Ls {
 ///
 /// Writes each trace to DIR/TRACE/, laid out as the tracer's daemon does, and then shows for each file what was written, lost and
 /// unreadable. By default everything still in memory is written, also what the daemon had read but nothing overwrote yet.
-/// DIR appears in one step when all of it is complete; nothing is ever overwritten.
+/// DIR appears in one step when all of it is complete; nothing is ever overwritten. A run that is killed leaves nothing but a hidden
+/// folder .ltt-kdump-*.partial beside DIR, which may be deleted.
 #[derive(Debug, Group)]
 #[command(override_usage = "ltt-kdump extract [OPTIONS] --debuginfo <DEBUGINFO> --output <DIR> <CORE>...")]
 #[command(after_help = EXTRACT_EXAMPLES, after_long_help = format!("{EXTRACT_EXAMPLES}\n\n{}", exit::HELP))]
