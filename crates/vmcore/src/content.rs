@@ -66,14 +66,22 @@ impl Content {
         Ok(())
     }
 
-    /// The bytes in place where that is possible.
+    /// The bytes in place where that is possible and the fastest way to them.
     pub(crate) fn lend(&self, offset: u64, len: usize) -> Option<&[u8]> {
-        match &self.flattened {
-            None => self.source.lend(offset, len),
-            Some(flattened) => match flattened.locate(offset) {
-                Some(Spot::Stored { at, len: run }) if run >= len as u64 => self.source.lend(at, len),
-                _ => None,
-            },
+        self.source.lend(self.place(offset, len)?, len)
+    }
+
+    /// The bytes in place where that is possible; for bytes near those of the last call.
+    pub(crate) fn lend_near(&self, offset: u64, len: usize) -> Option<&[u8]> {
+        self.source.lend_near(self.place(offset, len)?, len)
+    }
+
+    /// Where bytes are in the file, if they are together there.
+    fn place(&self, offset: u64, len: usize) -> Option<u64> {
+        let Some(flattened) = &self.flattened else { return Some(offset) };
+        match flattened.locate(offset)? {
+            Spot::Stored { at, len: run } if run >= len as u64 => Some(at),
+            _ => None,
         }
     }
 
