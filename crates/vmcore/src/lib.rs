@@ -63,7 +63,7 @@
 //! of index for a terabyte of dumped pages, 24 bytes for each record of a flattened stream, about a hundred for
 //! each program header, and the cache ([`OpenOptions::cache_pages`]). Short reads go through a mapping of the file,
 //! of which about 16 MiB at most are kept resident; long ones are `pread` ([`bytes`]). Compressed pages that follow
-//! each other in the file are fetched 64 KiB at a time.
+//! each other in the file are lent from the mapping, or without one fetched 64 KiB at a time.
 //!
 //! # Threads
 //!
