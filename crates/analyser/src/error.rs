@@ -58,6 +58,9 @@ pub enum Error {
         /// Its value in the type information.
         types: String,
     },
+    /// Known objects of the kernel are not where the symbols say.
+    #[error("core and type information do not match: the kernel is not where its symbols say it is")]
+    Displaced,
     /// The types or symbols without which nothing can be found are missing.
     #[error("type information lacks {what}")]
     MissingTypes {
@@ -89,7 +92,7 @@ impl Error {
                 "name the crashed kernel's vmlinux with DWARF, its .debug file or an ISF JSON file with -d"
             }
             Error::Pipe { .. } => "write it to a file first",
-            Error::Mismatch { .. } => {
+            Error::Mismatch { .. } | Error::Displaced => {
                 "use the debuginfo of the kernel that crashed, or --force to go on regardless"
             }
             // Nobody need look for wrong type information when what leads to the kernel is not in the file.

@@ -228,11 +228,7 @@ fn check_symbols(space: &vmcore::AddressSpace) -> Result<()> {
     if space.symbols_fit() {
         return Ok(());
     }
-    Err(Error::Mismatch {
-        what: "the place of the kernel's symbols",
-        core: "one".to_owned(),
-        types: "another (or --kaslr is wrong)".to_owned(),
-    })
+    Err(Error::Displaced)
 }
 
 /// A mismatch is an error, or with `force` a warning.

@@ -48,7 +48,7 @@ pub enum ReadErrorKind {
     Excluded,
     /// The core never had this address.
     Absent,
-    /// Lost while dumping.
+    /// Listed by the dump but not stored: never written, or in a part of a split dump that is missing.
     Lost,
     /// The file ends before it.
     Truncated,
@@ -75,7 +75,7 @@ impl fmt::Display for ReadErrorKind {
         f.write_str(match self {
             ReadErrorKind::Excluded => "excluded from the dump",
             ReadErrorKind::Absent => "not in the dump",
-            ReadErrorKind::Lost => "lost while dumping",
+            ReadErrorKind::Lost => "listed by the dump but not stored in it",
             ReadErrorKind::Truncated => "beyond the end of the file",
             ReadErrorKind::Corrupt => "corrupt in the file",
             ReadErrorKind::NotMapped => "not mapped",
