@@ -315,6 +315,7 @@ fn tracer_in_modules() {
 fn every_trace_format() {
     let formats = [
         (Era::Z, 1, 0),
+        (Era::A, 1, 0),
         (Era::A, 2, 0),
         (Era::A, 2, 1),
         (Era::A, 2, 2),

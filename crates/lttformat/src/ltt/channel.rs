@@ -28,9 +28,9 @@ impl<'a> Channel<'a> {
         }
         let file = name.rsplit(|&byte| byte == b'/').next().unwrap_or(name);
         match (file, version) {
-            (b"facilities", Version::V1_0) => Channel::Metadata,
+            // `facilities` in era Z; the first tracers of era A wrote format 1.0 too, with a channel `metadata` already.
+            (b"facilities", Version::V1_0) | (b"metadata", _) => Channel::Metadata,
             (b"compact" | b"flight-compact", Version::V1_0) => Channel::Compact,
-            (b"metadata", version) if version > Version::V1_0 => Channel::Metadata,
             _ => Channel::Data(name),
         }
     }
@@ -51,6 +51,7 @@ mod tests {
             Channel::Data(b"crash/flight-kernel")
         );
         assert_eq!(Channel::named(Version::V1_0, b"/control/facilities"), Channel::Metadata);
+        assert_eq!(Channel::named(Version::V1_0, b"control/metadata"), Channel::Metadata);
         assert_eq!(Channel::named(Version::V1_0, b"flight-compact"), Channel::Compact);
         assert_eq!(Channel::named(Version::V2_0, b"compact"), Channel::Data(b"compact"));
     }
