@@ -34,6 +34,7 @@ pub struct DeadKernel {
     pub(crate) cpus: u32,
     pub(crate) modules: Vec<module::Module>,
     pub(crate) mapped: std::collections::BTreeMap<u64, u64>,
+    pub(crate) format: Format,
 }
 
 impl DeadKernel {
@@ -228,6 +229,7 @@ impl Kernel {
             cpus: self.cpus,
             modules,
             mapped: space.mapped,
+            format,
         }
     }
 
@@ -251,7 +253,7 @@ impl Kernel {
                 spec,
             ));
         }
-        channels.insert(0, self.metadata(metadata_name, format, clock, &channels, spec, mode));
+        channels.insert(0, self.play_metadata(metadata_name, format, clock, &channels, spec, mode));
         Trace {
             name: spec.name.clone(),
             transport: spec.transport.clone(),
@@ -311,7 +313,8 @@ impl Kernel {
         } else {
             Reader::Absent
         });
-        let scenario = Scenario { fill, reader, crash: spec.crash.unwrap_or(self.crash) };
+        let crash = spec.crash.unwrap_or(self.crash);
+        let scenario = Scenario { fill, reader, crash, switch_every: self.switch_every };
         let start = spec.start_position.unwrap_or(self.start_position) / (sb * n) * (sb * n);
         let rings = (0..self.cpus)
             .map(|cpu| {
@@ -342,16 +345,15 @@ impl Kernel {
 
     /// Markers of channel number `index` with ids as the format scopes them.
     fn markers(&self, format: &Format, index: usize) -> Vec<Marker> {
-        let count = CATALOGUE.len();
-        CATALOGUE
-            .iter()
-            .enumerate()
-            .map(|(i, (name, text))| {
+        let count = CATALOGUE.len() * self.marker_sets;
+        let sets = (0..self.marker_sets).flat_map(|set| CATALOGUE.iter().map(move |marker| (set, marker)));
+        sets.enumerate()
+            .map(|(i, (set, (name, text)))| {
                 let id = match format.version {
                     (1, _) => 128 + index * count + i,
                     (2, 0..=2) => 2 + index * count + i,
                     // Per channel; the last ones need the long form.
-                    _ if i >= count - 2 => 29 + (i + 2 - count) * 11,
+                    _ if i >= count - 2 => (count - 2).max(29) + (i + 2 - count) * 11,
                     _ => i,
                 };
                 let scoped = if format.per_channel_ids() {
@@ -359,13 +361,17 @@ impl Kernel {
                 } else {
                     format!("channel{index}_{name}")
                 };
-                let name = if *name == "mark" { "mark".to_owned() } else { scoped };
+                let name = match (*name, set) {
+                    ("mark", 0) => "mark".to_owned(),
+                    (_, 0) => scoped,
+                    _ => format!("{scoped}{set}"),
+                };
                 Marker::new(&name, id as u16, text)
             })
             .collect()
     }
 
-    fn metadata(
+    fn play_metadata(
         &self,
         name: &str,
         format: &Format,
@@ -375,15 +381,25 @@ impl Kernel {
         mode: Mode,
     ) -> Channel {
         let announcement = Announcement::new(format);
+        let spec = self.metadata.clone().unwrap_or_else(|| ChannelSpec::new(name));
         let sb = self.sub_buffer_size.unwrap_or(format.page_size).min(4 * format.page_size);
+        let sb = spec.sub_buffer_size.unwrap_or(sb);
         let total: u64 = channels.iter().map(|c| c.markers.len() as u64 * 200).sum();
         let n = (total / sb + 2).next_power_of_two().max(self.sub_buffers);
+        let n = spec.sub_buffers.unwrap_or(n);
         let mut rings: Vec<Ring> =
             (0..self.cpus).map(|_| Ring::new(self.rules(format, clock, sb, n, false, mode), 0)).collect();
+        let scenario = Scenario {
+            fill: spec.fill.unwrap_or(Fill::Empty),
+            reader: spec.reader.unwrap_or(Reader::Absent),
+            crash: Crash::Quiet,
+            switch_every: None,
+        };
+        let target = scenario.target(&rings[0]);
         let mut tsc = clock.start_tsc;
         let mut number = 0;
-        for channel in channels {
-            for marker in &channel.markers {
+        loop {
+            for (channel, marker) in channels.iter().flat_map(|c| c.markers.iter().map(move |m| (c, m))) {
                 let mut pair = [
                     (&announcement.id, announcement.id_values(&channel.name, marker, format)),
                     (&announcement.format, announcement.format_values(&channel.name, marker)),
@@ -397,9 +413,16 @@ impl Kernel {
                     tsc += 400;
                     let kept = rings[cpu].record(announcer, &values, tsc, Form::Short);
                     assert!(kept, "metadata buffer too small");
+                    scenario.read(&mut rings[cpu]);
                 }
                 number += 1;
             }
+            if rings[0].w >= target {
+                break;
+            }
+        }
+        for ring in &mut rings {
+            scenario.stop_reading(ring);
         }
         if trace.finalized {
             for ring in &mut rings {
@@ -478,6 +501,7 @@ fn truth_of(trace: &Trace, address: u64, format: &Format) -> TraceTruth {
                 last_tsc,
                 sub_buffers: ring.truth(),
                 disk: ring.disk.clone(),
+                start_position: ring.start,
             });
         }
     }

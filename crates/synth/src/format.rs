@@ -164,6 +164,32 @@ impl Format {
         if self.has_data_size() { self.abi.get(sb, self.offsets().size, 4) as usize } else { sb.len() }
     }
 
+    /// Another size of the sub-buffer in a header.
+    pub(crate) fn set_size(&self, sb: &mut [u8], size: u32) {
+        self.abi.put(sb, self.offsets().size, 4, u64::from(size));
+    }
+
+    /// A finished header as it would look if its sub-buffer were still being written for the first time.
+    pub(crate) fn reopen(&self, sb: &mut [u8]) {
+        let at = self.offsets();
+        self.abi.put(sb, at.used, 4, OPEN);
+        self.abi.put(sb, at.end, 8, 0);
+        if self.has_data_size() {
+            self.abi.put(sb, at.size, 4, 0);
+        }
+    }
+
+    /// A header as a trace that was started 1000 seconds later would have it.
+    pub(crate) fn shift_start(&self, sb: &mut [u8]) {
+        let at = match self.version {
+            (1, _) => 93,
+            (2, 0) => 92,
+            _ => 24,
+        };
+        let start = self.abi.get(sb, at, 8);
+        self.abi.put(sb, at, 8, start + 1000);
+    }
+
     /// `a - off` modulo the alignment that a type of `size` bytes gets.
     pub(crate) fn pad(&self, off: u64, size: u64) -> u64 {
         let natural = matches!(self.version, (2, 4 | 5));

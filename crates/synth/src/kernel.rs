@@ -193,6 +193,9 @@ pub struct Kernel {
     pub(crate) cpus: u32,
     pub(crate) ram: u64,
     pub(crate) channels: Option<Vec<ChannelSpec>>,
+    pub(crate) metadata: Option<ChannelSpec>,
+    pub(crate) switch_every: Option<u64>,
+    pub(crate) marker_sets: usize,
     pub(crate) traces: Vec<TraceSpec>,
     pub(crate) alignment: Option<u64>,
     pub(crate) sub_buffer_size: Option<u64>,
@@ -223,6 +226,9 @@ impl Kernel {
             cpus: 2,
             ram: 256 << 20,
             channels: None,
+            metadata: None,
+            switch_every: None,
+            marker_sets: 1,
             traces: Vec::new(),
             alignment: None,
             sub_buffer_size: None,
@@ -286,6 +292,26 @@ impl Kernel {
     /// Channels of every trace besides the metadata one. Eras Z and A know a fixed set of names only.
     pub fn channels<C: Into<ChannelSpec>>(mut self, channels: impl IntoIterator<Item = C>) -> Kernel {
         self.channels = Some(channels.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Sub-buffers, fill and reader of the metadata channel, whatever its name. Default: room for all announcements, and no
+    /// daemon. With a fill the announcements are repeated until it is reached, as the tracer does on request; a channel
+    /// that they do not fit into needs a reader.
+    pub fn metadata(mut self, spec: ChannelSpec) -> Kernel {
+        self.metadata = Some(spec);
+        self
+    }
+
+    /// The switch timer: a sub-buffer is ended after this many events of its buffer, full or not. Off by default.
+    pub fn switch_every(mut self, events: u64) -> Kernel {
+        self.switch_every = Some(events);
+        self
+    }
+
+    /// So many times the usual markers in every channel, under different names. Default: 1.
+    pub fn marker_sets(mut self, sets: usize) -> Kernel {
+        self.marker_sets = sets;
         self
     }
 

@@ -28,6 +28,7 @@
 //! * [`Truth`]: everything planted, from the simulation's bookkeeping.
 //! * [`core`]: ELF and kdump-compressed files, flattened, split, truncated.
 //! * [`isf`], [`dwarf`]: debug information; [`dwarf::DebugInfo::module`] for tracers built as modules.
+//! * [`disk`]: the trace directory that the daemon had written by then, whole or torn.
 //! * [`corrupt`]: damage for hostile tests. [`big`]: large cores for benches.
 //!
 //! Everything is deterministic: the same builder gives the same bytes.
@@ -48,6 +49,7 @@ mod cdecl;
 pub mod core;
 pub mod corrupt;
 mod debugfs;
+pub mod disk;
 pub mod dwarf;
 mod era_a;
 mod era_b;
@@ -87,4 +89,6 @@ pub use module::Module;
 pub use page_array::MemoryModel;
 pub use scenario::{Crash, Fill, Reader};
 pub use space::{Symbol, SymbolKind};
-pub use truth::{PlantedEvent, RelayTruth, State, StreamTruth, SubBufferTruth, TraceTruth, Truth};
+pub use truth::{
+    DiskRecord, PlantedEvent, RelayTruth, State, StreamTruth, SubBufferTruth, TraceTruth, Truth,
+};

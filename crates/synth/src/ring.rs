@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::format::{Clock, Encoded, Form, Format};
 use crate::marker::{Marker, Value};
-use crate::truth::{PlantedEvent, State, SubBufferTruth};
+use crate::truth::{DiskRecord, PlantedEvent, State, SubBufferTruth};
 
 /// What differs between the eras' rings.
 #[derive(Debug, Clone)]
@@ -91,7 +91,9 @@ pub(crate) struct Ring {
     pub(crate) active_readers: u64,
     pub(crate) finalized: bool,
     /// Records that the daemon has written.
-    pub(crate) disk: Vec<Vec<u8>>,
+    pub(crate) disk: Vec<DiskRecord>,
+    /// Where its positions started.
+    pub(crate) start: u64,
     /// Sub-buffer between get and put.
     pub(crate) held: Option<u64>,
     contents: BTreeMap<u64, Content>,
@@ -120,6 +122,7 @@ impl Ring {
             active_readers: 0,
             finalized: false,
             disk: Vec::new(),
+            start,
             held: None,
             contents: BTreeMap::new(),
             rules,
@@ -386,6 +389,31 @@ impl Ring {
         true
     }
 
+    /// The switch timer: ends the sub-buffer being written, unless nothing is in it but its header, and begins the next one.
+    /// Nothing happens when that one is not free.
+    pub(crate) fn tick(&mut self, tsc: u64) {
+        let Rules { sb, overwrite, refuses_corrupt, .. } = self.rules;
+        let (seq, within) = (self.w / sb, self.w % sb);
+        let next = seq + 1;
+        let full = !overwrite && next * sb - self.c / sb * sb >= self.size();
+        let stuck =
+            refuses_corrupt && self.cc[self.index(next)].wrapping_sub(self.base(next)) & self.mask() != 0;
+        if within <= self.rules.format.header_len() || full || stuck {
+            return;
+        }
+        self.w = next * sb + self.rules.format.header_len();
+        self.last_tsc = tsc;
+        let pushed = overwrite && next * sb - self.c / sb * sb >= self.size();
+        if pushed {
+            self.c = (self.c / sb + 1) * sb;
+        }
+        if !refuses_corrupt {
+            self.correct(next, pushed);
+        }
+        self.leave(seq, within, tsc, true);
+        self.enter(next, tsc);
+    }
+
     /// The flush of a trace being destroyed.
     pub(crate) fn finalize(&mut self, tsc: u64) {
         let within = self.w % self.rules.sb;
@@ -422,7 +450,14 @@ impl Ring {
         let Some(seq) = self.held.take() else { return };
         let table = self.rsb.unwrap_or(self.wsb[self.index(seq)]);
         let record = &self.tables[table].bytes;
-        self.disk.push(record[..self.rules.format.record_len(record)].to_vec());
+        let content = &self.contents[&seq];
+        self.disk.push(DiskRecord {
+            sequence: seq,
+            begin_tsc: content.begin_tsc,
+            used: content.slots.last().map_or(self.rules.format.header_len(), |s| s.event.end),
+            bytes: record[..self.rules.format.record_len(record)].to_vec(),
+            events: content.slots.iter().map(|s| s.event.clone()).collect(),
+        });
         self.tables[table].noref = true;
         if advance {
             self.active_readers -= u64::from(self.rules.counts_gets);

@@ -131,10 +131,13 @@ pub(crate) struct Scenario {
     pub(crate) fill: Fill,
     pub(crate) reader: Reader,
     pub(crate) crash: Crash,
+    /// Events between two ticks of the switch timer.
+    pub(crate) switch_every: Option<u64>,
 }
 
 impl Scenario {
-    pub(crate) fn play(&self, ring: &mut Ring, source: &mut Source<'_>) {
+    /// Write position at which the buffer is as full as wanted.
+    pub(crate) fn target(&self, ring: &Ring) -> u64 {
         let sb = ring.rules.sb as f64;
         let n = ring.rules.n as f64;
         let sub_buffers = match self.fill {
@@ -145,21 +148,23 @@ impl Scenario {
             Fill::Wrapped => 2.6 * n + 0.5,
             Fill::SubBuffers(count) => count,
         };
-        let target = ring.c + (sub_buffers * sb) as u64;
-        let mut overtaken = false;
-        while ring.w < target {
+        ring.start + (sub_buffers * sb) as u64
+    }
+
+    pub(crate) fn play(&self, ring: &mut Ring, source: &mut Source<'_>) {
+        let target = self.target(ring);
+        for number in 1.. {
+            if ring.w >= target {
+                break;
+            }
+            if self.switch_every.is_some_and(|every| number % every == 0) {
+                source.advance();
+                ring.tick(source.tsc);
+            }
             if !self.step(ring, source) {
                 break;
             }
-            match self.reader {
-                Reader::Absent => {}
-                Reader::Overtaken => {
-                    // One early sub-buffer, so that the writer has room to overtake.
-                    overtaken = overtaken || ring.get();
-                }
-                Reader::Keeps(keep) => self.drain(ring, keep),
-                Reader::Inside | Reader::Interrupted => self.drain(ring, 1),
-            }
+            self.read(ring);
         }
         match self.fill {
             Fill::Full if !ring.rules.overwrite => while self.step(ring, source) {},
@@ -172,6 +177,28 @@ impl Scenario {
             _ => {}
         }
         self.stop(ring, source);
+        self.stop_reading(ring);
+    }
+
+    /// What the daemon does after an event.
+    pub(crate) fn read(&self, ring: &mut Ring) {
+        let keep = match self.reader {
+            Reader::Absent => return,
+            Reader::Overtaken => {
+                // One early sub-buffer, so that the writer has room to overtake.
+                ring.get();
+                return;
+            }
+            Reader::Keeps(keep) => keep,
+            Reader::Inside | Reader::Interrupted => 1,
+        };
+        while ring.unread() > keep && ring.get() {
+            ring.put(true);
+        }
+    }
+
+    /// What the crash finds the daemon doing.
+    pub(crate) fn stop_reading(&self, ring: &mut Ring) {
         match self.reader {
             Reader::Inside => {
                 ring.get();
@@ -181,12 +208,6 @@ impl Scenario {
                 ring.put(false);
             }
             _ => {}
-        }
-    }
-
-    fn drain(&self, ring: &mut Ring, keep: u64) {
-        while ring.unread() > keep && ring.get() {
-            ring.put(true);
         }
     }
 

@@ -99,7 +99,24 @@ pub struct StreamTruth {
     /// Sub-buffers in memory, oldest first; never used ones are left out.
     pub sub_buffers: Vec<SubBufferTruth>,
     /// Records that the daemon had written before the crash.
-    pub disk: Vec<Vec<u8>>,
+    pub disk: Vec<DiskRecord>,
+    /// Position at which the buffer began: 0, unless it was moved close to a wrap.
+    pub start_position: u64,
+}
+
+/// One record that the daemon had written before the crash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskRecord {
+    /// Number of the sub-buffer since the buffer was made.
+    pub sequence: u64,
+    /// Begin time in its header.
+    pub begin_tsc: u64,
+    /// Bytes of header and events.
+    pub used: u64,
+    /// All its bytes.
+    pub bytes: Vec<u8>,
+    /// Its events.
+    pub events: Vec<PlantedEvent>,
 }
 
 impl StreamTruth {
