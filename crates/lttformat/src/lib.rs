@@ -99,6 +99,7 @@
 //!
 //! So far [`ltt`]. Other formats get sibling modules of the same shape: header, completion, decoder, markers, prefix, scan.
 
+pub mod ctf;
 mod error;
 pub mod ltt;
 

@@ -1,0 +1,40 @@
+//! Traces in the Common Trace Format 1.8, as LTTng 2.0 to 2.13 write them.
+
+mod bits;
+mod class;
+mod clock;
+mod compile;
+mod complete;
+mod decoder;
+mod enumeration;
+mod error;
+mod event;
+mod index;
+mod integer;
+mod layout;
+mod metadata;
+mod node;
+mod packet;
+mod slots;
+mod stop;
+pub mod text;
+mod tsdl;
+mod uuid;
+mod value;
+mod walk;
+
+pub use class::{EnvValue, EventClass, StreamClass, TraceClass};
+pub use clock::Clock;
+pub use complete::{Completion, EndEvidence, LastTsc, complete, timestamp_end};
+pub use decoder::{Decoder, Position};
+pub use enumeration::Enumeration;
+pub use error::{Error, Result};
+pub use event::Event;
+pub use index::{Index, IndexCut, IndexEntry, IndexVersion};
+pub use integer::Integer;
+pub use layout::{Generation, PacketLayout};
+pub use metadata::{Language, METADATA_MAGIC, Metadata, MetadataCut, MetadataPackets, plain_metadata};
+pub use packet::{PACKET_MAGIC, PacketHeader, packet_endian};
+pub use stop::{Stop, StopReason};
+pub use uuid::Uuid;
+pub use value::{Elements, Enum, Fields, Value, Variant};
