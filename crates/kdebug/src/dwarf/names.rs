@@ -6,6 +6,9 @@ use gimli::AttributeValue;
 use rayon::prelude::*;
 use std::collections::{BTreeSet, HashMap};
 
+/// Bytes of a string section that are searched in one go.
+const CHUNK: usize = 1 << 18;
+
 /// The wanted names, recognised without comparing strings where the form of the name allows.
 #[derive(Debug)]
 pub(crate) struct Names {
@@ -81,16 +84,68 @@ fn get<T>(list: &[T], name: u32) -> Option<&T> {
     list.get(usize::try_from(name).ok()?)
 }
 
+/// The texts by their last two bytes, which nearly no string of a section shares: so each string is looked at once, and not
+/// once for each text.
+struct Endings<'t> {
+    /// One bit a pair of bytes.
+    maybe: Vec<u64>,
+    texts: HashMap<u16, Vec<(u32, &'t str)>>,
+}
+
+impl<'t> Endings<'t> {
+    fn new(texts: &[&'t str]) -> Self {
+        let mut endings = Endings { maybe: vec![0; (1 << 16) / 64], texts: HashMap::new() };
+        for (name, text) in (0u32..).zip(texts) {
+            match text.as_bytes() {
+                [.., low, last] => endings.add(pair(*low, *last), name, text),
+                // Whatever comes before.
+                [last] => (0..=u8::MAX).for_each(|low| endings.add(pair(low, *last), name, text)),
+                [] => {}
+            }
+        }
+        endings
+    }
+
+    fn add(&mut self, pair: u16, name: u32, text: &'t str) {
+        if let Some(word) = self.maybe.get_mut(usize::from(pair / 64)) {
+            *word |= 1 << (pair % 64);
+        }
+        self.texts.entry(pair).or_default().push((name, text));
+    }
+
+    /// The texts that the bytes end with, each as the offset where it begins and its name.
+    #[inline]
+    fn of<'s>(&'s self, bytes: &'s [u8]) -> impl Iterator<Item = (usize, u32)> + use<'s, 't> {
+        let pair = match bytes {
+            [.., low, last] => pair(*low, *last),
+            [last] => pair(0, *last),
+            [] => 0,
+        };
+        let maybe = self.maybe.get(usize::from(pair / 64)).is_some_and(|word| word >> (pair % 64) & 1 != 0);
+        let texts = if maybe { self.texts.get(&pair).map(Vec::as_slice) } else { None };
+        texts.unwrap_or_default().iter().filter_map(move |(name, text)| {
+            let start = bytes.strip_suffix(text.as_bytes())?.len();
+            Some((start, *name))
+        })
+    }
+}
+
+fn pair(low: u8, last: u8) -> u16 {
+    u16::from_le_bytes([low, last])
+}
+
 impl Offsets {
     fn find(texts: &[&str], section: &[u8]) -> Self {
-        let found: Vec<(usize, u32)> = (0u32..)
-            .zip(texts)
-            .collect::<Vec<_>>()
+        let endings = Endings::new(texts);
+        let found: Vec<(usize, u32)> = (0..section.len().div_ceil(CHUNK))
             .into_par_iter()
-            .flat_map_iter(|(name, text)| {
-                let pattern = [text.as_bytes(), b"\0"].concat();
-                let offsets: Vec<usize> = memchr::memmem::find_iter(section, &pattern).collect();
-                offsets.into_iter().map(move |offset| (offset, name))
+            .flat_map_iter(|chunk| {
+                let start = chunk * CHUNK;
+                let chunk = section.get(start..section.len().min(start + CHUNK)).unwrap_or_default();
+                memchr::memchr_iter(0, chunk).flat_map({
+                    let endings = &endings;
+                    move |end| endings.of(section.get(..start + end).unwrap_or_default())
+                })
             })
             .collect();
         let mut maybe = vec![0u64; section.len() / 64 + 1];
