@@ -283,27 +283,41 @@ impl<'i> File<'i> {
         wanted: &WantedSets<'_>,
     ) -> Result<Found> {
         let image = Image::parse(&self.path, self.bytes)?;
-        let mut found = if dwarf::is_present(&image) {
-            dwarf::load(&image, wanted)?
-        } else if let Some(own) = own {
-            btf::load(own, None, Some(image.pointer_size()), wanted)?
-        } else if image.has(btf::SECTION) {
-            let section = image.section(btf::SECTION)?;
-            let blob = Btf::parse(&self.path, &section)?;
-            // A module of an out-of-tree build may bring an excerpt of the kernel's BTF to continue.
-            let excerpt = image.section(btf::BASE_SECTION)?;
-            let excerpt = if excerpt.is_empty() { None } else { Some(Btf::parse(&self.path, &excerpt)?) };
-            let base = excerpt.as_ref().or(kernel);
-            btf::load(&blob, base, Some(image.pointer_size()), wanted)?
-        } else {
-            Found::new(SourceKind::SymbolsOnly)
-        };
+        let (found, symbols) =
+            rayon::join(|| self.load_types(&image, own, kernel, wanted), || symbols::collect(&image, wanted));
+        let mut found = found?;
         found.module = image.module(&self.input.path);
         found.build_id = image.build_id();
         found.endian = Some(image.endian());
         found.pointer_size = Some(image.pointer_size());
-        symbols::collect(&image, wanted, &mut found);
+        found.symbols = symbols.symbols;
+        found.constants = symbols.constants;
         Ok(found)
+    }
+
+    fn load_types(
+        &self,
+        image: &Image<'_>,
+        own: Option<&Btf<'_>>,
+        kernel: Option<&Btf<'_>>,
+        wanted: &WantedSets<'_>,
+    ) -> Result<Found> {
+        if dwarf::is_present(image) {
+            return dwarf::load(image, wanted);
+        }
+        let pointer_size = Some(image.pointer_size());
+        if let Some(own) = own {
+            return btf::load(own, None, pointer_size, wanted);
+        }
+        if !image.has(btf::SECTION) {
+            return Ok(Found::new(SourceKind::SymbolsOnly));
+        }
+        let section = image.section(btf::SECTION)?;
+        let blob = Btf::parse(&self.path, &section)?;
+        // A module of an out-of-tree build may bring an excerpt of the kernel's BTF to continue.
+        let excerpt = image.section(btf::BASE_SECTION)?;
+        let excerpt = if excerpt.is_empty() { None } else { Some(Btf::parse(&self.path, &excerpt)?) };
+        btf::load(&blob, excerpt.as_ref().or(kernel), pointer_size, wanted)
     }
 }
 

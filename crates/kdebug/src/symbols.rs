@@ -1,11 +1,11 @@
 //! Symbols of ELF files, and the content of constants.
 
 use crate::image::Image;
-use crate::source::{Found, Symbol, unit_stem};
+use crate::source::{Symbol, unit_stem};
 use crate::wanted::{BANNER, WantedSets};
 use object::read::{Object, ObjectSection, ObjectSymbol};
 use object::{SectionIndex, SectionKind, SymbolKind, SymbolSection};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Constants are strings and small tables.
 const MAX_CONSTANT: u64 = 1 << 16;
@@ -15,11 +15,20 @@ const PERCPU_SECTIONS: [&str; 2] = [".data..percpu", ".data.percpu"];
 /// Until 2.6.33 per-CPU variables were named apart.
 const PERCPU_PREFIX: &str = "per_cpu__";
 
+/// What a symbol table yielded.
+#[derive(Debug, Default)]
+pub(crate) struct Symbols {
+    pub(crate) symbols: BTreeMap<String, Vec<Symbol>>,
+    /// Content of constants.
+    pub(crate) constants: BTreeMap<String, Vec<u8>>,
+}
+
 /// Collects the wanted symbols of the symbol table, else of the dynamic one.
 ///
 /// The table has to be read in order once, because a local symbol's file is told by the last file
 /// symbol before it: about 10 ms for a distribution kernel.
-pub(crate) fn collect(image: &Image<'_>, wanted: &WantedSets<'_>, found: &mut Found) {
+pub(crate) fn collect(image: &Image<'_>, wanted: &WantedSets<'_>) -> Symbols {
+    let mut found = Symbols::default();
     let mut sections: HashMap<SectionIndex, Option<Section>> = HashMap::new();
     let image_start = image_start(image);
     let mut unit = None;
@@ -68,6 +77,7 @@ pub(crate) fn collect(image: &Image<'_>, wanted: &WantedSets<'_>, found: &mut Fo
         };
         found.symbols.entry(name.to_owned()).or_default().push(entry);
     }
+    found
 }
 
 /// What has to be known of a symbol's section.
