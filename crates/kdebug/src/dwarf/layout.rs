@@ -1,5 +1,6 @@
 //! From entries to layouts: members, types and what they refer to.
 
+use super::cursor::Cursor;
 use super::expr::{constant, dimension, member_location};
 use super::units::{Debug, Entry};
 use crate::assembly::{Assembly, Begin};
@@ -140,24 +141,23 @@ impl<'d, 'a> Builder<'d, 'a> {
         let Some(unit) = self.debug.unit(place.0) else { return Ok(children) };
         let mut offset = place.1;
         let mut read = || {
-            let mut entries = unit.entries(place.1)?;
-            let Some(own) = entries.read_abbreviation()? else { return Ok(()) };
-            entries.skip_attributes(own.attributes())?;
-            if !own.has_children() {
+            let mut cursor = Cursor::new(unit, place.1)?;
+            let Some(own) = cursor.abbreviation()? else { return Ok(()) };
+            cursor.skip_attributes(own)?;
+            if !own.has_children {
                 return Ok(());
             }
             // Depth of the next entry: 1 for the children themselves.
             let mut depth = 1usize;
             for _ in 0..limit {
-                if depth == 0 || entries.is_empty() {
+                if depth == 0 || cursor.is_empty() {
                     break;
                 }
-                offset = entries.next_offset().0;
-                let mut entry = Entry::null();
-                if !entries.read_entry(&mut entry)? {
+                offset = cursor.offset();
+                let Some(entry) = cursor.entry()? else {
                     depth = depth.saturating_sub(1);
                     continue;
-                }
+                };
                 let deeper = entry.has_children();
                 if depth == 1 && entry.tag() == tag {
                     children.push(entry);

@@ -21,6 +21,8 @@
 //! With [`Wanted::first_definition_only`](crate::Wanted::first_definition_only) the first unit wins
 //! and units after the last needed one are not read.
 
+mod abbrev;
+mod cursor;
 mod expr;
 mod layout;
 mod names;

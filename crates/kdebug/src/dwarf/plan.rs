@@ -2,30 +2,126 @@
 //!
 //! Nearly all entries at top level are of no interest, and where the next one begins follows from the
 //! abbreviation: after a fixed number of bytes, or at the sibling whose offset is at a fixed place. So
-//! an abbreviation is looked at once, and its entries cost two loads each.
+//! an abbreviation is looked at once, when its table is read, and its entries cost two loads each.
 
 use super::names::Names;
-use super::units::Unit;
+use super::units::{Slice, Unit};
 use crate::source::Endian;
-use gimli::{Abbreviation, Format, UnitHeader};
+use gimli::{AttributeSpecification, DwForm, DwTag, Format, UnitHeader};
 
-/// Abbreviations are numbered from 1 on; units of a kernel have some hundreds.
-const MAX_PLANS: usize = 1 << 12;
-
-/// How to pass the entries of one abbreviation. Places count from the end of the entry's code.
+/// How to pass the entries of one abbreviation. Places count from the end of the entry's code, and as if the content of
+/// the block were empty.
 #[derive(Debug, Clone, Copy)]
-struct Plan {
-    /// Where the name is that has to be looked at, as an offset into the string section.
-    name: Option<usize>,
-    next: Next,
+pub(crate) struct Plan {
+    interest: Interest,
+    /// Where the length of a block is: the location of a variable, or the frame of a function. Name and sibling do not
+    /// come before it. Entries with more than one are decoded.
+    block: Option<u16>,
+    /// Where the sibling's offset is.
+    sibling: Option<u16>,
+    /// Bytes of the attributes, if they can be told.
+    length: Option<u16>,
 }
 
+impl Plan {
+    /// Bytes of the attributes, if all entries have the same number.
+    #[inline]
+    pub(crate) fn length(&self) -> Option<usize> {
+        self.length.filter(|_| self.block.is_none()).map(usize::from)
+    }
+}
+
+/// Which entries have to be decoded.
 #[derive(Debug, Clone, Copy)]
-enum Next {
-    /// Begins this far on.
-    After(usize),
-    /// Its offset is here.
-    SiblingAt(usize),
+enum Interest {
+    None,
+    /// Those with a wanted name. Here it is, as an offset into the string section.
+    Named(u16),
+    /// All while enumerators are looked for, as these may be wanted by their own names.
+    Enumeration,
+    All,
+}
+
+/// Forms below this are those of DWARF 2 to 5.
+const FORMS: u16 = 0x30;
+
+/// Bytes that attributes take by their form, where the form alone decides. A table, because to find one out takes a jump that
+/// no processor predicts.
+#[derive(Debug)]
+pub(crate) struct Sizes {
+    by_form: [Option<u8>; FORMS as usize],
+    /// Offsets into sections have four bytes.
+    is_dwarf32: bool,
+}
+
+impl Sizes {
+    /// Those in units with headers like this one.
+    pub(crate) fn new(header: &UnitHeader<Slice<'_>>) -> Self {
+        let mut forms = 0..FORMS;
+        let by_form = std::array::from_fn(|_| {
+            let form = gimli::DwForm(forms.next()?);
+            let value = (form == gimli::DW_FORM_implicit_const).then_some(0);
+            let size = AttributeSpecification::new(gimli::DW_AT_null, form, value).size(header)?;
+            u8::try_from(size).ok()
+        });
+        Sizes { by_form, is_dwarf32: header.format() == Format::Dwarf32 }
+    }
+
+    #[inline]
+    fn of(&self, form: DwForm) -> Option<u16> {
+        self.by_form.get(usize::from(form.0)).copied().flatten().map(u16::from)
+    }
+}
+
+/// Makes the plan of an abbreviation from its attributes in their order.
+#[derive(Debug)]
+pub(crate) struct Planner<'s> {
+    sizes: &'s Sizes,
+    /// The name decides whether anybody wants an entry; one without a name is nobody's.
+    by_name: bool,
+    plan: Plan,
+}
+
+impl<'s> Planner<'s> {
+    pub(crate) fn new(tag: DwTag, sizes: &'s Sizes) -> Self {
+        let (interest, by_name) = match tag {
+            gimli::DW_TAG_structure_type | gimli::DW_TAG_union_type | gimli::DW_TAG_typedef => {
+                (Interest::None, true)
+            }
+            gimli::DW_TAG_enumeration_type => (Interest::Enumeration, false),
+            _ => (Interest::None, false),
+        };
+        Planner { sizes, by_name, plan: Plan { interest, block: None, sibling: None, length: Some(0) } }
+    }
+
+    /// Adds the next attribute.
+    #[inline]
+    pub(crate) fn add(&mut self, attribute: AttributeSpecification) {
+        let plan = &mut self.plan;
+        let place = plan.length;
+        match (attribute.name(), attribute.form()) {
+            (gimli::DW_AT_name, form) if self.by_name => {
+                let is_offset = form == gimli::DW_FORM_strp && self.sizes.is_dwarf32;
+                let place = place.filter(|_| is_offset && plan.block.is_none());
+                plan.interest = place.map_or(Interest::All, Interest::Named);
+            }
+            (gimli::DW_AT_sibling, gimli::DW_FORM_ref4) => plan.sibling = place,
+            (_, gimli::DW_FORM_exprloc | gimli::DW_FORM_block1 | gimli::DW_FORM_block)
+                if plan.block.is_none() && plan.sibling.is_none() =>
+            {
+                plan.block = place;
+                plan.length = place.and_then(|place| place.checked_add(1));
+                return;
+            }
+            _ => {}
+        }
+        plan.length =
+            place.zip(self.sizes.of(attribute.form())).and_then(|(place, size)| place.checked_add(size));
+    }
+
+    pub(crate) fn finish(self) -> Plan {
+        self.plan
+    }
 }
 
 /// What [`Passer::pass`] says about an entry.
@@ -37,7 +133,7 @@ pub(crate) enum Passed {
     Decode,
 }
 
-/// The plans of one unit, made when first needed.
+/// Passes the entries of one unit.
 #[derive(Debug)]
 pub(crate) struct Passer<'u, 'a> {
     unit: &'u Unit<'a>,
@@ -45,8 +141,6 @@ pub(crate) struct Passer<'u, 'a> {
     endian: Endian,
     /// Enumerations have to be decoded for their enumerators.
     enums: bool,
-    /// By number of the abbreviation: not made yet, none possible, or made.
-    plans: Vec<Option<Option<Plan>>>,
     bytes: &'a [u8],
     /// Offset of the first of `bytes` in the unit.
     base: usize,
@@ -61,7 +155,7 @@ impl<'u, 'a> Passer<'u, 'a> {
     ) -> gimli::Result<Self> {
         let base = unit.header.root_offset();
         let bytes = unit.header.range_from(base..)?.slice();
-        Ok(Passer { unit, names, endian, enums, plans: Vec::new(), bytes, base: base.0 })
+        Ok(Passer { unit, names, endian, enums, bytes, base: base.0 })
     }
 
     /// Whether a unit's entries end before this offset.
@@ -72,38 +166,50 @@ impl<'u, 'a> Passer<'u, 'a> {
     /// Passes the entry at an offset of the unit, if it can be told without decoding that nobody
     /// asked for it.
     #[inline]
-    pub(crate) fn pass(&mut self, offset: usize) -> Passed {
+    pub(crate) fn pass(&self, offset: usize) -> Passed {
         self.try_pass(offset).map_or(Passed::Decode, Passed::To)
     }
 
     #[inline]
-    fn try_pass(&mut self, offset: usize) -> Option<usize> {
+    fn try_pass(&self, offset: usize) -> Option<usize> {
         let entry = self.bytes.get(offset.checked_sub(self.base)?..)?;
         let (code, length) = match entry {
-            [low @ 1..0x80, ..] => (usize::from(*low), 1),
-            [low, high @ ..0x80, ..] => (usize::from(*low & 0x7f) | usize::from(*high) << 7, 2),
+            [low @ 1..0x80, ..] => (u64::from(*low), 1),
+            [low, high @ ..0x80, ..] => (u64::from(*low & 0x7f) | u64::from(*high) << 7, 2),
             _ => return None,
         };
-        let plan = match self.plans.get(code) {
-            Some(Some(plan)) => *plan,
-            _ => self.make(code),
-        }?;
+        let abbreviation = self.unit.abbreviations.get(code)?;
+        let plan = &abbreviation.plan;
         let attributes = entry.get(length..)?;
-        if let Some(name) = plan.name
-            && self.names.may_be_wanted(self.number(attributes, name)?)
-        {
-            return None;
+        match plan.interest {
+            Interest::None => {}
+            Interest::Named(name) => {
+                if self.names.may_be_wanted(self.number(attributes, usize::from(name))?) {
+                    return None;
+                }
+            }
+            Interest::Enumeration if !self.enums => {}
+            Interest::Enumeration | Interest::All => return None,
         }
         let start = offset.checked_add(length)?;
-        let next = match plan.next {
-            Next::After(length) => start.checked_add(length)?,
-            Next::SiblingAt(place) => self.number(attributes, place)?,
+        let block = match plan.block {
+            None => 0,
+            Some(place) => match attributes.get(usize::from(place))? {
+                length @ ..0x80 => usize::from(*length),
+                _ => return None,
+            },
+        };
+        let next = if abbreviation.has_children {
+            self.number(attributes, block + usize::from(plan.sibling?))?
+        } else {
+            start.checked_add(block + usize::from(plan.length?))?
         };
         // Siblings that lead backwards or out of the unit are left to those who report damage.
         let within = next.checked_sub(self.base)? <= self.bytes.len();
         (next >= start && within).then_some(next)
     }
 
+    #[inline]
     fn number(&self, bytes: &[u8], place: usize) -> Option<usize> {
         let word = *bytes.get(place..)?.first_chunk()?;
         usize::try_from(match self.endian {
@@ -112,49 +218,4 @@ impl<'u, 'a> Passer<'u, 'a> {
         })
         .ok()
     }
-
-    #[cold]
-    fn make(&mut self, code: usize) -> Option<Plan> {
-        if code >= MAX_PLANS {
-            return None;
-        }
-        let abbreviation = self.unit.abbreviations.get(u64::try_from(code).ok()?)?;
-        let plan = plan(abbreviation, &self.unit.header, self.enums);
-        if self.plans.len() <= code {
-            self.plans.resize(code + 1, None);
-        }
-        if let Some(slot) = self.plans.get_mut(code) {
-            *slot = Some(plan);
-        }
-        plan
-    }
-}
-
-/// `None` if entries of the abbreviation have to be decoded always.
-fn plan(
-    abbreviation: &Abbreviation,
-    header: &UnitHeader<super::units::Slice<'_>>,
-    enums: bool,
-) -> Option<Plan> {
-    let has_name = match abbreviation.tag() {
-        gimli::DW_TAG_structure_type | gimli::DW_TAG_union_type | gimli::DW_TAG_typedef => true,
-        gimli::DW_TAG_enumeration_type if enums => return None,
-        _ => false,
-    };
-    let has_children = abbreviation.has_children();
-    let (mut name, mut sibling) = (None, None);
-    let mut place = 0usize;
-    for attribute in abbreviation.attributes() {
-        match (attribute.name(), attribute.form()) {
-            (gimli::DW_AT_name, gimli::DW_FORM_strp) if has_name && header.format() == Format::Dwarf32 => {
-                name = Some(place);
-            }
-            (gimli::DW_AT_name, _) if has_name => return None,
-            (gimli::DW_AT_sibling, gimli::DW_FORM_ref4) => sibling = Some(place),
-            _ => {}
-        }
-        place = place.checked_add(attribute.size(header)?)?;
-    }
-    let next = if has_children { Next::SiblingAt(sibling?) } else { Next::After(place) };
-    Some(Plan { name, next })
 }

@@ -1,5 +1,7 @@
 //! The pass over all units that finds where the wanted names are defined.
 
+use super::abbrev::Abbreviation;
+use super::cursor::Cursor;
 use super::expr::constant;
 use super::layout::structure_behind;
 use super::names::Names;
@@ -7,7 +9,7 @@ use super::plan::{Passed, Passer};
 use super::units::{Debug, Slice, Unit};
 use crate::error::Result;
 use crate::wanted::WantedSets;
-use gimli::{AttributeValue, EntriesRaw};
+use gimli::AttributeValue;
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -125,15 +127,15 @@ impl<'p, 'a> Pass<'p, 'a> {
     /// `offset` is the entry being read, for error messages.
     fn run(&mut self, offset: &mut usize) -> gimli::Result<()> {
         let unit = self.unit;
-        let mut entries = unit.header.entries_raw(&unit.abbreviations, None)?;
-        let Some(root) = entries.read_abbreviation()? else { return Ok(()) };
-        entries.skip_attributes(root.attributes())?;
-        if !root.has_children() {
+        let mut cursor = Cursor::new(unit, unit.header.root_offset().0)?;
+        let Some(root) = cursor.abbreviation()? else { return Ok(()) };
+        cursor.skip_attributes(root)?;
+        if !root.has_children {
             return Ok(());
         }
         let enums = self.found.enums_open(self.names, self.number);
-        let mut passer = Passer::new(unit, self.names, self.debug.endian, enums)?;
-        let mut next = entries.next_offset().0;
+        let passer = Passer::new(unit, self.names, self.debug.endian, enums)?;
+        let mut next = cursor.offset();
         while !passer.is_end(next) {
             *offset = next;
             next = match passer.pass(next) {
@@ -149,37 +151,36 @@ impl<'p, 'a> Pass<'p, 'a> {
 
     /// Decodes an entry of the top level; the offset of the next one, or `None` at the end.
     fn entry(&mut self, offset: usize, enums: bool) -> gimli::Result<Option<usize>> {
-        let unit = self.unit;
-        let mut entries = unit.entries(offset)?;
-        let Some(abbreviation) = entries.read_abbreviation()? else { return Ok(None) };
-        let attributes = abbreviation.attributes();
+        let mut cursor = Cursor::new(self.unit, offset)?;
+        let Some(abbreviation) = cursor.abbreviation()? else { return Ok(None) };
+        let tag = abbreviation.tag;
         let wanted = matches!(
-            abbreviation.tag(),
+            tag,
             gimli::DW_TAG_structure_type
                 | gimli::DW_TAG_union_type
                 | gimli::DW_TAG_typedef
                 | gimli::DW_TAG_enumeration_type
         );
-        if !wanted && !abbreviation.has_children() {
-            entries.skip_attributes(attributes)?;
-            return Ok(Some(entries.next_offset().0));
+        if !wanted && !abbreviation.has_children {
+            cursor.skip_attributes(abbreviation)?;
+            return Ok(Some(cursor.offset()));
         }
-        let top = self.top(&mut entries, attributes, wanted)?;
-        if abbreviation.has_children() {
-            if enums && abbreviation.tag() == gimli::DW_TAG_enumeration_type {
-                self.enumerators(&mut entries, &top)?;
+        let top = self.top(&mut cursor, abbreviation)?;
+        if abbreviation.has_children {
+            if enums && tag == gimli::DW_TAG_enumeration_type {
+                self.enumerators(&mut cursor, &top)?;
             } else {
-                skip_children(unit, &mut entries, top.sibling)?;
+                skip_children(self.unit, &mut cursor, top.sibling)?;
             }
         }
-        let next = entries.next_offset().0;
+        let next = cursor.offset();
         if let Some(name) = top.name
             && !top.declaration
             && self.names.is_struct(name)
-            && self.is_definition(abbreviation.tag(), offset)
+            && self.is_definition(tag, offset)
         {
             let length = next.saturating_sub(offset);
-            let shape = Shape { tag: abbreviation.tag().0, size: top.size, line: top.line, length };
+            let shape = Shape { tag: tag.0, size: top.size, line: top.line, length };
             self.out.hits.push(Hit { name, offset, shape });
             self.found.set(name, self.number);
         }
@@ -197,45 +198,32 @@ impl<'p, 'a> Pass<'p, 'a> {
         }
     }
 
-    /// Reads an entry's attributes; only the sibling's offset if the entry is not `wanted`.
-    fn top(
-        &self,
-        entries: &mut EntriesRaw<'_, Slice<'a>>,
-        attributes: &[gimli::AttributeSpecification],
-        wanted: bool,
-    ) -> gimli::Result<Top<'a>> {
+    /// Reads an entry's attributes.
+    fn top(&self, cursor: &mut Cursor<'p, 'a>, abbreviation: &Abbreviation<'a>) -> gimli::Result<Top<'a>> {
         let mut top = Top::default();
-        for (index, specification) in attributes.iter().enumerate() {
-            let attribute = entries.read_attribute_inline(*specification)?;
-            match attribute.name() {
-                gimli::DW_AT_sibling => {
-                    if let AttributeValue::UnitRef(offset) = attribute.raw_value() {
-                        top.sibling = Some(offset.0);
-                    }
-                    if !wanted {
-                        // The jump starts from the sibling's offset: the rest need not be decoded.
-                        entries.skip_attributes(attributes.get(index + 1..).unwrap_or_default())?;
-                        break;
-                    }
+        cursor.attributes(abbreviation, |attribute| match attribute.name() {
+            gimli::DW_AT_sibling => {
+                if let AttributeValue::UnitRef(offset) = attribute.raw_value() {
+                    top.sibling = Some(offset.0);
                 }
-                gimli::DW_AT_name if wanted => {
-                    let value = self.debug.direct(self.unit, attribute.raw_value());
-                    top.name = self.names.lookup(&value);
-                    top.text = Some(value);
-                }
-                gimli::DW_AT_declaration => {
-                    top.declaration = matches!(attribute.raw_value(), AttributeValue::Flag(true));
-                }
-                gimli::DW_AT_byte_size => top.size = attribute.udata_value().unwrap_or(0),
-                gimli::DW_AT_decl_line => top.line = attribute.udata_value().unwrap_or(0),
-                _ => {}
             }
-        }
+            gimli::DW_AT_name => {
+                let value = self.debug.direct(self.unit, attribute.raw_value());
+                top.name = self.names.lookup(&value);
+                top.text = Some(value);
+            }
+            gimli::DW_AT_declaration => {
+                top.declaration = matches!(attribute.raw_value(), AttributeValue::Flag(true));
+            }
+            gimli::DW_AT_byte_size => top.size = attribute.udata_value().unwrap_or(0),
+            gimli::DW_AT_decl_line => top.line = attribute.udata_value().unwrap_or(0),
+            _ => {}
+        })?;
         Ok(top)
     }
 
     /// Takes the wanted enumerators of an enumeration, all of them if it is wanted by its own name.
-    fn enumerators(&mut self, entries: &mut EntriesRaw<'p, Slice<'a>>, of: &Top<'a>) -> gimli::Result<()> {
+    fn enumerators(&mut self, cursor: &mut Cursor<'p, 'a>, of: &Top<'a>) -> gimli::Result<()> {
         let whole = of.name.filter(|name| self.names.is_enum(*name));
         if let Some(name) = whole {
             self.found.set(name, self.number);
@@ -243,23 +231,20 @@ impl<'p, 'a> Pass<'p, 'a> {
         let text = |value: Option<&AttributeValue<Slice<'a>>>| {
             value.and_then(|value| self.debug.text(self.number, value).ok()).unwrap_or_default()
         };
-        while !entries.is_empty() {
-            let Some(abbreviation) = entries.read_abbreviation()? else { break };
+        while !cursor.is_empty() {
+            let Some(abbreviation) = cursor.abbreviation()? else { break };
             let (mut raw_name, mut name, mut value) = (None, None, None);
-            for specification in abbreviation.attributes() {
-                let attribute = entries.read_attribute(*specification)?;
-                match attribute.name() {
-                    gimli::DW_AT_name => {
-                        let raw = self.debug.direct(self.unit, attribute.raw_value());
-                        name = self.names.lookup(&raw).filter(|name| self.names.is_enum(*name));
-                        raw_name = Some(raw);
-                    }
-                    gimli::DW_AT_const_value => value = constant(&attribute.raw_value()),
-                    _ => {}
+            cursor.attributes(abbreviation, |attribute| match attribute.name() {
+                gimli::DW_AT_name => {
+                    let raw = self.debug.direct(self.unit, attribute.raw_value());
+                    name = self.names.lookup(&raw).filter(|name| self.names.is_enum(*name));
+                    raw_name = Some(raw);
                 }
-            }
-            if abbreviation.has_children() {
-                skip_children(self.unit, entries, None)?;
+                gimli::DW_AT_const_value => value = constant(&attribute.raw_value()),
+                _ => {}
+            })?;
+            if abbreviation.has_children {
+                cursor.skip_children()?;
             }
             if let Some(name) = name {
                 self.found.set(name, self.number);
@@ -276,25 +261,13 @@ impl<'p, 'a> Pass<'p, 'a> {
 /// through all its children.
 fn skip_children<'u, 'a>(
     unit: &'u Unit<'a>,
-    entries: &mut EntriesRaw<'u, Slice<'a>>,
+    cursor: &mut Cursor<'u, 'a>,
     sibling: Option<usize>,
 ) -> gimli::Result<()> {
-    if let Some(sibling) = sibling
-        && sibling > entries.next_offset().0
-    {
+    match sibling {
         // Only forwards: a loop of siblings would never end.
-        *entries = unit.entries(sibling)?;
-        return Ok(());
-    }
-    let mut depth = 1usize;
-    while depth > 0 && !entries.is_empty() {
-        match entries.read_abbreviation()? {
-            None => depth = depth.saturating_sub(1),
-            Some(abbreviation) => {
-                entries.skip_attributes(abbreviation.attributes())?;
-                depth = depth.saturating_add(usize::from(abbreviation.has_children()));
-            }
-        }
+        Some(sibling) if sibling > cursor.offset() => *cursor = Cursor::new(unit, sibling)?,
+        _ => cursor.skip_children()?,
     }
     Ok(())
 }

@@ -1,15 +1,16 @@
 //! The DWARF sections of a file, and its units.
 
+use super::abbrev::Abbreviations;
+use super::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::image::Image;
 use crate::source::{Endian, unit_stem};
 use gimli::{
-    Abbreviations, AttributeValue, DebuggingInformationEntry, EndianSlice, RunTimeEndian, UnitHeader,
-    UnitType,
+    AttributeValue, DebuggingInformationEntry, Encoding, EndianSlice, RunTimeEndian, UnitHeader, UnitType,
 };
 use rayon::prelude::*;
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Bytes of a section in the target's byte order.
@@ -74,7 +75,7 @@ impl<'a> Sections<'a> {
 #[derive(Debug)]
 pub(crate) struct Unit<'a> {
     pub(crate) header: UnitHeader<Slice<'a>>,
-    pub(crate) abbreviations: Arc<Abbreviations>,
+    pub(crate) abbreviations: Arc<Abbreviations<'a>>,
     /// File stem of the source file; empty for units that are not a source file's.
     stem: String,
     str_offsets_base: gimli::DebugStrOffsetsBase<usize>,
@@ -121,7 +122,7 @@ impl<'a> Debug<'a> {
         while let Some(header) = units.next().map_err(failed(".debug_types"))? {
             headers.push(header);
         }
-        let abbreviations = abbreviations(image.path, &sections.abbrev, order, &headers)?;
+        let abbreviations = abbreviations(image.path, &sections.abbrev, &headers)?;
         let strings = Strings {
             str: gimli::DebugStr::new(&sections.str, order),
             line_str: gimli::DebugLineStr::new(&sections.line_str, order),
@@ -136,9 +137,8 @@ impl<'a> Debug<'a> {
         let units = headers
             .into_par_iter()
             .map(|header| {
-                let abbreviations = abbreviations
-                    .get(&header.debug_abbrev_offset().0)
-                    .map_or_else(Default::default, Arc::clone);
+                let abbreviations =
+                    abbreviations.get(&table(&header)).map_or_else(Default::default, Arc::clone);
                 Unit::parse(image.path, header, abbreviations, &strings)
             })
             .collect::<Result<_>>()?;
@@ -205,13 +205,11 @@ impl<'a> Debug<'a> {
 
     /// The entry at an offset of a unit.
     pub(crate) fn entry(&self, unit: usize, offset: usize) -> Result<Entry<'a>> {
-        let mut entry = Entry::null();
-        if let Some(unit) = self.unit(unit) {
-            unit.entries(offset)
-                .and_then(|mut entries| entries.read_entry(&mut entry))
-                .map_err(|error| self.damaged(&unit.header, offset, error))?;
-        }
-        Ok(entry)
+        let Some(unit) = self.unit(unit) else { return Ok(Entry::null()) };
+        Cursor::new(unit, offset)
+            .and_then(|mut cursor| cursor.entry())
+            .map(Option::unwrap_or_default)
+            .map_err(|error| self.damaged(&unit.header, offset, error))
     }
 
     /// Error for bytes of a unit that cannot be decoded.
@@ -236,42 +234,52 @@ impl<'a> Unit<'a> {
     fn parse(
         path: &str,
         header: UnitHeader<Slice<'a>>,
-        abbreviations: Arc<Abbreviations>,
+        abbreviations: Arc<Abbreviations<'a>>,
         strings: &Strings<'a>,
     ) -> Result<Self> {
-        let mut root = Entry::null();
-        header
-            .entries_raw(&abbreviations, None)
-            .and_then(|mut entries| entries.read_entry(&mut root))
-            .map_err(|error| damaged(path, &header, 0, error))?;
-        let str_offsets_base = match root.attr_value(gimli::DW_AT_str_offsets_base) {
+        let read_root = || {
+            let mut cursor = Cursor::of(&header, &abbreviations, header.root_offset().0)?;
+            let mut root = Root::default();
+            let Some(abbreviation) = cursor.abbreviation()? else { return Ok(root) };
+            root.is_source = abbreviation.tag == gimli::DW_TAG_compile_unit;
+            cursor.attributes(abbreviation, |attribute| match attribute.name() {
+                gimli::DW_AT_name => root.name = Some(attribute.raw_value()),
+                gimli::DW_AT_dwo_name | gimli::DW_AT_GNU_dwo_name => {
+                    root.dwo_name = Some(attribute.raw_value());
+                }
+                gimli::DW_AT_str_offsets_base => root.str_offsets_base = Some(attribute.value()),
+                _ => {}
+            })?;
+            Ok(root)
+        };
+        let root = read_root().map_err(|error| damaged(path, &header, 0, error))?;
+        let str_offsets_base = match root.str_offsets_base {
             Some(AttributeValue::DebugStrOffsetsBase(base)) => base,
             _ => gimli::DebugStrOffsetsBase::default_for_encoding_and_file(
                 header.encoding(),
                 gimli::DwarfFileType::Main,
             ),
         };
-        let text = |at| {
-            let value = root.attr_value_raw(at)?;
-            strings.get(str_offsets_base, &header, &value)
-        };
-        if let Some(file) = text(gimli::DW_AT_dwo_name).or_else(|| text(gimli::DW_AT_GNU_dwo_name)) {
+        let text = |value: Option<_>| strings.get(str_offsets_base, &header, &value?);
+        if let Some(file) = text(root.dwo_name) {
             return Err(Error::Elsewhere {
                 path: path.to_owned(),
                 missing: format!("{} (split DWARF)", file.to_string_lossy()),
             });
         }
-        let stem = match root.tag() {
-            gimli::DW_TAG_compile_unit => text(gimli::DW_AT_name).map(|name| unit_stem(&name)),
-            _ => None,
-        };
+        let stem = text(root.name.filter(|_| root.is_source)).map(|name| unit_stem(&name));
         Ok(Unit { header, abbreviations, stem: stem.unwrap_or_default(), str_offsets_base })
     }
+}
 
-    /// A cursor at an offset of the unit.
-    pub(crate) fn entries(&self, offset: usize) -> gimli::Result<gimli::EntriesRaw<'_, Slice<'a>>> {
-        self.header.entries_raw(&self.abbreviations, Some(gimli::UnitOffset(offset)))
-    }
+/// What a unit's root entry says about the unit.
+#[derive(Debug, Default)]
+struct Root<'a> {
+    /// It stands for a source file.
+    is_source: bool,
+    name: Option<AttributeValue<Slice<'a>>>,
+    dwo_name: Option<AttributeValue<Slice<'a>>>,
+    str_offsets_base: Option<AttributeValue<Slice<'a>>>,
 }
 
 impl<'a> Strings<'a> {
@@ -294,23 +302,27 @@ impl<'a> Strings<'a> {
     }
 }
 
+/// Tells tables of abbreviations apart. The encoding decides how long attributes are.
+fn table(header: &UnitHeader<Slice<'_>>) -> (usize, Encoding) {
+    (header.debug_abbrev_offset().0, header.encoding())
+}
+
 /// The abbreviation tables of all units, each parsed once.
-fn abbreviations(
+fn abbreviations<'a>(
     path: &str,
-    section: &[u8],
-    order: RunTimeEndian,
+    section: &'a [u8],
     headers: &[UnitHeader<Slice<'_>>],
-) -> Result<HashMap<usize, Arc<Abbreviations>>> {
-    let section = gimli::DebugAbbrev::new(section, order);
-    let offsets: BTreeSet<usize> = headers.iter().map(|h| h.debug_abbrev_offset().0).collect();
-    offsets
+) -> Result<HashMap<(usize, Encoding), Arc<Abbreviations<'a>>>> {
+    let users: HashMap<_, _> = headers.iter().map(|header| (table(header), header)).collect();
+    users
         .into_par_iter()
-        .map(|offset| {
-            let table = section.abbreviations(gimli::DebugAbbrevOffset(offset)).map_err(|error| {
-                let place = format!(".debug_abbrev+{offset:#x}");
+        .map(|(table, header)| {
+            let offset = header.debug_abbrev_offset();
+            let abbreviations = Abbreviations::parse(section, offset, header).map_err(|error| {
+                let place = format!(".debug_abbrev+{:#x}", offset.0);
                 Error::malformed(path, place, "a table of abbreviations", error)
             })?;
-            Ok((offset, Arc::new(table)))
+            Ok((table, Arc::new(abbreviations)))
         })
         .collect()
 }
