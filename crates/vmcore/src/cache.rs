@@ -1,95 +1,104 @@
 //! Decoded pages, shared by all threads that read one core.
 //!
 //! Pages are known by where they are stored (part and file offset), not by page frame: descriptors share offsets.
-//! The cache is cut into shards with a lock each. A lock is held for one copy of at most a page and never while
-//! decoding, so that two threads may decode the same page at the same time; that is rare, and harmless.
+//! A page may be in one small set only, which is searched from end to end: every read of a compressed page asks here first,
+//! and with the fast codecs a hash table costs a tenth of what it may save. A set's lock is held for one copy of at most
+//! a page and never while decoding, so that two threads may decode the same page at the same time; that is rare, and
+//! harmless.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Part of a split dump, and file offset of the stored page.
 pub(crate) type Key = (u32, u64);
 
-const SHARDS: usize = 16;
+/// Pages of a set. With as many, keys that crowd in one set while others are empty waste little of the cache.
+const WAYS: usize = 8;
 
 /// A bounded set of decoded pages of one size.
 #[derive(Debug)]
 pub(crate) struct PageCache {
-    shards: Vec<Mutex<Shard>>,
+    sets: Vec<Mutex<Set>>,
     page_len: usize,
-    /// Pages of a shard.
-    capacity: usize,
 }
 
 /// Pages in slots, replaced by the clock algorithm: a hand goes round, and evicts the first page that was not used
 /// since it last came by. That is nearly as good as evicting the least recently used one, and needs no list.
 #[derive(Debug, Default)]
-struct Shard {
-    slots: HashMap<Key, usize>,
+struct Set {
+    /// Whose page is in each slot, and whether it was used.
+    slots: Vec<(Key, bool)>,
     pages: Vec<u8>,
-    used: Vec<(Key, bool)>,
     hand: usize,
+}
+
+impl Set {
+    /// The slot of a page, marked as used.
+    fn find(&mut self, key: Key) -> Option<usize> {
+        let slot = self.slots.iter().position(|(held, _)| *held == key)?;
+        if let Some((_, used)) = self.slots.get_mut(slot) {
+            *used = true;
+        }
+        Some(slot)
+    }
+
+    /// A slot for a page that is not here.
+    fn take(&mut self, key: Key, page_len: usize) -> usize {
+        if self.slots.len() < WAYS {
+            self.slots.push((key, false));
+            self.pages.resize(self.slots.len() * page_len, 0);
+            return self.slots.len() - 1;
+        }
+        // Ends after one round: by then every page was marked as not used.
+        while let Some((_, used @ true)) = self.slots.get_mut(self.hand) {
+            *used = false;
+            self.hand = (self.hand + 1) % WAYS;
+        }
+        let slot = self.hand;
+        self.hand = (self.hand + 1) % WAYS;
+        if let Some(held) = self.slots.get_mut(slot) {
+            *held = (key, false);
+        }
+        slot
+    }
 }
 
 impl PageCache {
     /// A cache of about `pages` pages of `page_len` bytes. Memory is taken as pages come.
     pub(crate) fn new(pages: usize, page_len: usize) -> PageCache {
-        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        PageCache { shards, page_len, capacity: pages.div_ceil(SHARDS) }
+        PageCache { sets: (0..pages.div_ceil(WAYS)).map(|_| Mutex::default()).collect(), page_len }
     }
 
-    fn shard(&self, key: Key) -> Option<MutexGuard<'_, Shard>> {
+    fn set(&self, key: Key) -> Option<MutexGuard<'_, Set>> {
         // Stored pages lie at any offset: the multiplication spreads them evenly.
         let hash = (key.1 ^ u64::from(key.0)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        let shard = self.shards.get(usize::try_from(hash).unwrap_or(0) % SHARDS)?;
+        let index = (hash * self.sets.len() as u64) >> 32;
+        let set = self.sets.get(usize::try_from(index).unwrap_or(0))?;
         // Nothing panics while it holds the lock.
-        Some(shard.lock().unwrap_or_else(PoisonError::into_inner))
+        Some(set.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Copies from a page that is here; tells whether it was.
     pub(crate) fn get(&self, key: Key, within: usize, out: &mut [u8]) -> bool {
-        let Some(mut shard) = self.shard(key) else { return false };
-        let Some(&slot) = shard.slots.get(&key) else { return false };
+        let Some(mut set) = self.set(key) else { return false };
+        let Some(slot) = set.find(key) else { return false };
         let start = slot * self.page_len + within;
-        let Some(bytes) = shard.pages.get(start..start + out.len()) else { return false };
+        let Some(bytes) = set.pages.get(start..start + out.len()) else { return false };
         out.copy_from_slice(bytes);
-        if let Some((_, used)) = shard.used.get_mut(slot) {
-            *used = true;
-        }
         true
     }
 
     /// Keeps a copy of a page.
     pub(crate) fn put(&self, key: Key, page: &[u8]) {
-        if self.capacity == 0 || page.len() != self.page_len {
+        if page.len() != self.page_len {
             return;
         }
-        let Some(mut shard) = self.shard(key) else { return };
-        let shard = &mut *shard;
-        if shard.slots.contains_key(&key) {
+        let Some(mut set) = self.set(key) else { return };
+        if set.find(key).is_some() {
             return;
         }
-        if shard.used.len() < self.capacity {
-            shard.slots.insert(key, shard.used.len());
-            shard.used.push((key, false));
-            shard.pages.extend_from_slice(page);
-            return;
-        }
-        // Ends after one round: by then every page was marked as not used.
-        while let Some((_, used @ true)) = shard.used.get_mut(shard.hand) {
-            *used = false;
-            shard.hand = (shard.hand + 1) % self.capacity;
-        }
-        let slot = shard.hand;
-        shard.hand = (shard.hand + 1) % self.capacity;
-        let start = slot * self.page_len;
-        if let (Some(entry), Some(bytes)) =
-            (shard.used.get_mut(slot), shard.pages.get_mut(start..start + self.page_len))
-        {
+        let start = set.take(key, self.page_len) * self.page_len;
+        if let Some(bytes) = set.pages.get_mut(start..start + self.page_len) {
             bytes.copy_from_slice(page);
-            shard.slots.remove(&entry.0);
-            shard.slots.insert(key, slot);
-            *entry = (key, false);
         }
     }
 }
@@ -99,7 +108,7 @@ mod tests {
     use super::*;
 
     fn pages(cache: &PageCache) -> usize {
-        cache.shards.iter().map(|shard| shard.lock().unwrap().slots.len()).sum()
+        cache.sets.iter().map(|set| set.lock().unwrap().slots.len()).sum()
     }
 
     #[test]
@@ -115,13 +124,13 @@ mod tests {
             assert!(!cache.get((1, offset * 8), 2, &mut out), "another part");
         }
         assert!(pages(&cache) <= 32);
-        let held: usize = cache.shards.iter().map(|shard| shard.lock().unwrap().pages.len()).sum();
+        let held: usize = cache.sets.iter().map(|set| set.lock().unwrap().pages.len()).sum();
         assert!(held <= 32 * 4);
     }
 
     #[test]
     fn pages_in_use_survive() {
-        let cache = PageCache::new(SHARDS * 2, 1);
+        let cache = PageCache::new(WAYS * 2, 1);
         cache.put((0, 1), &[1]);
         for offset in 2..1000 {
             let mut out = [0];
