@@ -12,12 +12,16 @@
     reason = "tests"
 )]
 
+mod ctf_writer;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lttformat::ctf::{Decoder, Metadata, PacketHeader, TraceClass, text};
+use ctf_writer::{Machine, PAGE, Stream, UUID, metadata};
+use lttformat::ctf::{Decoder, Language, Metadata, MetadataPackets, PacketHeader, TraceClass, Uuid, text};
+use lttformat::ltt::Endian;
 
 /// The lines of each CPU, in the order of the trace.
 type Lines = BTreeMap<String, Vec<String>>;
@@ -98,11 +102,13 @@ fn equal_but_for_empty_strings(ours: &str, theirs: &str) -> bool {
     rest.is_empty()
 }
 
-fn compare(trace: &Path) {
-    let Some(expected) = babeltrace(trace) else { return };
+/// Compares all lines, and returns how many have a stale string in theirs.
+fn compare(trace: &Path) -> usize {
+    let Some(expected) = babeltrace(trace) else { return 0 };
     let found = ours(trace);
     let name = trace.display();
     assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "CPUs of {name}");
+    let mut all_stale = 0;
     for (cpu, expected) in &expected {
         let mut stale = 0;
         for (place, (found, expected)) in found[cpu].iter().zip(expected).enumerate() {
@@ -115,7 +121,9 @@ fn compare(trace: &Path) {
         assert_eq!(found[cpu].len(), expected.len(), "events of CPU {cpu} of {name}");
         let equal = expected.len() - stale;
         println!("{name}: CPU {cpu}: {equal} equal lines, {stale} with a stale string");
+        all_stale += stale;
     }
+    all_stale
 }
 
 #[test]
@@ -130,5 +138,25 @@ fn stale_strings_are_the_only_difference_allowed() {
 #[test]
 fn named_traces() {
     let named = std::env::var("CTF_TRACES").unwrap_or_default();
-    named.split(':').filter(|trace| !trace.is_empty()).for_each(|trace| compare(Path::new(trace)));
+    named.split(':').filter(|trace| !trace.is_empty()).for_each(|trace| {
+        compare(Path::new(trace));
+    });
+}
+
+#[test]
+fn written_traces_of_all_machines() {
+    for (place, machine) in Machine::all().into_iter().enumerate() {
+        let trace = std::env::temp_dir().join(format!("ctf-babeltrace-{}-{place}", std::process::id()));
+        fs::create_dir_all(&trace).unwrap();
+        let endian = if machine.big { Endian::Big } else { Endian::Little };
+        let packets = MetadataPackets { endian, uuid: Uuid(UUID), language: Language::Tsdl };
+        fs::write(trace.join("metadata"), packets.file(metadata(machine).as_bytes(), PAGE).unwrap()).unwrap();
+        for cpu in 0..2 {
+            let mut stream = Stream::new(machine, 77 + 4 * place as u64 + 2 * cpu, cpu);
+            let bytes: Vec<u8> = (0..3).flat_map(|_| stream.packet(300)).collect();
+            fs::write(trace.join(format!("chan_{cpu}")), bytes).unwrap();
+        }
+        assert_eq!(compare(&trace), 0);
+        fs::remove_dir_all(&trace).unwrap();
+    }
 }

@@ -36,8 +36,9 @@ pub struct TraceClass {
 pub struct StreamClass {
     id: u64,
     layout: PacketLayout,
-    pub(super) packet_header: Option<Node>,
     pub(super) packet_context: Option<Node>,
+    /// Bit at which the packet context begins.
+    pub(super) packet_context_at: u64,
     pub(super) event_header: Option<Node>,
     pub(super) event_context: Option<Node>,
     /// Whether the event context needs lengths or tags from the event header.
@@ -183,6 +184,7 @@ impl StreamClass {
         let layout = PacketLayout::of_nodes(packet_header.as_ref(), packet_context.as_ref(), endian, &place)?;
         let mut event_header = compile(declared.event_header.as_deref(), Vec::new())?;
         let event_context = compile(declared.event_context.as_deref(), vec![event_header.as_mut()])?;
+        let packet_context_at = packet_header.and_then(|header| header.size).unwrap_or(0);
         if let Some(Node { kind: Kind::Struct(members), .. }) = &mut packet_context {
             for member in members {
                 member.hidden = serves_reading(&member.name);
@@ -194,8 +196,8 @@ impl StreamClass {
         Ok(StreamClass {
             id: declared.id,
             layout,
-            packet_header,
             packet_context,
+            packet_context_at,
             event_header,
             event_context,
             reaches_out,

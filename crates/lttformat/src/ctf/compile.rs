@@ -172,7 +172,7 @@ impl Part<'_, '_> {
             widest = widest.max(node.align);
             if let Some(Frame { members, .. }) = self.frames.last_mut() {
                 let at = member_offset(members, node.align);
-                members.push(Member { name: member.name.clone(), at, hidden: false, node });
+                members.push(Member::new(&member.name, at, node));
             }
         }
         let members = self.frames.pop().map(|frame| frame.members).unwrap_or_default();
@@ -202,7 +202,7 @@ impl Part<'_, '_> {
         let mut compiled = Vec::with_capacity(options.len());
         for (step, option) in options.iter().enumerate() {
             let node = self.child(step, &option.kind)?;
-            compiled.push(Member { name: option.name.clone(), at: None, hidden: false, node });
+            compiled.push(Member::new(&option.name, None, node));
         }
         let options = compiled.into();
         Ok(Node::new(Kind::Variant { tag: slot, signed: integer.signed, choice, options }, 1))

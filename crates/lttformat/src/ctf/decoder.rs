@@ -46,9 +46,14 @@ impl<'a> Decoder<'a> {
     /// Errors: no packet of this trace begins there.
     pub fn new(trace: &'a TraceClass, packet: &'a [u8]) -> Result<Decoder<'a>> {
         let (header, stream) = trace.packet(packet)?;
+        Ok(Decoder::begin(stream, &header, packet))
+    }
+
+    /// Decodes a packet whose header and stream are known already.
+    pub fn begin(stream: &'a StreamClass, header: &PacketHeader, packet: &'a [u8]) -> Decoder<'a> {
         let start = stream.layout().len();
         let position = Position { offset: 8 * start as u64, time: header.timestamp_begin };
-        Ok(Decoder::resume(stream, &header, packet, position))
+        Decoder::resume(stream, header, packet, position)
     }
 
     /// Goes on at a position of an earlier decoder of the same packet.
@@ -112,7 +117,8 @@ impl<'a> Decoder<'a> {
             return Err(StopReason::TimeBeyond(header.time));
         }
         self.position = Position { offset: end, time: header.time };
-        let starts = Starts { header: start, stream_context, context, fields, end };
+        let packet_context = stream.packet_context_at;
+        let starts = Starts { packet_context, header: start, stream_context, context, fields, end };
         Ok(Event { timestamp: header.time, class, stream, content: *content, starts })
     }
 

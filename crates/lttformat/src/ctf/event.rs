@@ -3,7 +3,7 @@
 use super::node::Node;
 use super::slots::Slots;
 use super::value::Fields;
-use super::walk::{Content, align_up};
+use super::walk::Content;
 use super::{EventClass, StreamClass};
 
 /// One event. Borrows the packet and the classes; its fields are decoded when asked for.
@@ -20,6 +20,7 @@ pub struct Event<'a> {
 /// Where the parts of an event begin, in bits from the start of the packet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Starts {
+    pub(super) packet_context: u64,
     pub(super) header: u64,
     pub(super) stream_context: u64,
     pub(super) context: u64,
@@ -55,51 +56,67 @@ impl<'a> Event<'a> {
 
     /// The fields of the packet's context that are not about the packet itself: `cpu_id`. `None` if packets have no context.
     pub fn packet_context(&self) -> Option<Fields<'a>> {
-        let node = self.stream.packet_context.as_ref()?;
-        let header = self.stream.packet_header.as_ref().and_then(|header| header.size).unwrap_or(0);
-        Fields::of(node, self.content, align_up(header, node.align), Slots::new())
+        self.part(0)
     }
 
     /// The context that is recorded with every event of the channel: `pid`, `procname` and the like. `None` if the channel has
     /// none.
     pub fn stream_context(&self) -> Option<Fields<'a>> {
-        self.part(self.stream.event_context.as_ref(), self.starts.stream_context)
+        self.part(1)
     }
 
     /// The context that is recorded with this kind of event only. `None` if it has none.
     pub fn context(&self) -> Option<Fields<'a>> {
-        self.part(self.class.context.as_ref(), self.starts.context)
+        self.part(2)
     }
 
     /// Its own fields with their values, in the order of the metadata. `None` if the metadata declares no structure for them.
     ///
     /// Cost: no allocation; strings are searched for their NUL again.
     pub fn fields(&self) -> Option<Fields<'a>> {
-        self.part(self.class.fields.as_ref(), self.starts.fields)
+        self.part(3)
     }
 
-    fn part(&self, node: Option<&'a Node>, at: u64) -> Option<Fields<'a>> {
-        let node = node?;
-        Fields::of(node, self.content, at, self.slots_before(at))
+    /// The four parts with the places where they begin.
+    fn all_parts(&self) -> [Option<(&'a Node, u64)>; 4] {
+        let EventClass { context, fields, .. } = self.class;
+        let StreamClass { packet_context, event_context, .. } = self.stream;
+        let Starts {
+            packet_context: packet_start, stream_context, context: start, fields: fields_start, ..
+        } = self.starts;
+        [
+            packet_context.as_ref().map(|node| (node, packet_start)),
+            event_context.as_ref().map(|node| (node, stream_context)),
+            context.as_ref().map(|node| (node, start)),
+            fields.as_ref().map(|node| (node, fields_start)),
+        ]
     }
 
-    /// The lengths and tags from the parts that begin before `at`, if any part of such an event needs some.
-    fn slots_before(&self, at: u64) -> Slots {
-        let mut slots = Slots::new();
-        if !self.stream.reaches_out && !self.class.reaches_out {
-            return slots;
-        }
-        let parts = [
-            (&self.stream.event_header, self.starts.header),
-            (&self.stream.event_context, self.starts.stream_context),
-            (&self.class.context, self.starts.context),
-        ];
-        for (node, start) in parts {
-            let Some(node) = node.as_ref().filter(|_| start < at) else { continue };
-            // Was passed over without trouble when the event was delimited.
-            if self.content.skip(node, start, &mut slots).is_err() {
-                break;
+    /// The parts that there are, in order.
+    pub(super) fn parts(&self) -> impl Iterator<Item = (&'a Node, u64)> {
+        self.all_parts().into_iter().flatten()
+    }
+
+    fn part(&self, number: usize) -> Option<Fields<'a>> {
+        let parts = self.all_parts();
+        let (node, at) = (*parts.get(number)?)?;
+        let mut slots = self.slots();
+        if self.class.reaches_out {
+            for (node, at) in parts.into_iter().take(number).flatten() {
+                // Was passed over without trouble when the event was delimited.
+                self.content.skip(node, at, &mut slots).ok()?;
             }
+        }
+        Fields::of(node, self.content, at, slots)
+    }
+
+    /// The lengths and tags from the event's header, if later parts may need them.
+    pub(super) fn slots(&self) -> Slots {
+        let mut slots = Slots::new();
+        let header = self.stream.event_header.as_ref();
+        if let Some(header) = header.filter(|_| self.stream.reaches_out || self.class.reaches_out) {
+            // Was passed over without trouble, too.
+            let _ = self.content.skip(header, self.starts.header, &mut slots);
         }
         slots
     }

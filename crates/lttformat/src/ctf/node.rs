@@ -48,6 +48,8 @@ pub(super) enum Kind {
 pub(super) struct Member {
     /// As in the text.
     pub(super) name: Box<str>,
+    /// `, name = `: how a line of text goes on with it.
+    pub(super) label: Box<str>,
     /// Bits from the start of the structure, if always the same.
     pub(super) at: Option<u64>,
     /// Whether it serves to read the packet, and is no content.
@@ -56,6 +58,11 @@ pub(super) struct Member {
 }
 
 impl Member {
+    pub(super) fn new(name: &str, at: Option<u64>, node: Node) -> Member {
+        let label = format!(", {} = ", name.strip_prefix('_').unwrap_or(name));
+        Member { name: name.into(), label: label.into(), at, hidden: false, node }
+    }
+
     /// The name as readers of traces show it: tracers put an underscore before each name, so that it is no keyword.
     #[inline]
     pub(super) fn shown(&self) -> &str {

@@ -4,7 +4,11 @@
 //! sched_wakeup: { cpu_id = 0 }, { pid = 0, procname = "swapper/0" }, { comm = "kcompactd0", tid = 34 }
 //! ```
 
-use super::{Event, Fields, Integer, Value};
+use super::node::{Kind, Member, Node};
+use super::slots::Slots;
+use super::value::float;
+use super::walk::{Content, align_up, tag_value};
+use super::{Enumeration, Event, Integer};
 
 const NS_PER_SEC: u64 = 1_000_000_000;
 const NS_PER_DAY: u64 = 86_400 * NS_PER_SEC;
@@ -15,72 +19,117 @@ const NS_PER_DAY: u64 = 86_400 * NS_PER_SEC;
 pub fn write_event(out: &mut Vec<u8>, event: &Event<'_>) {
     out.extend_from_slice(event.name().as_bytes());
     out.extend_from_slice(b": ");
-    let parts = [event.packet_context(), event.stream_context(), event.context(), event.fields()];
+    let mut line = Line { out, content: event.content, slots: event.slots() };
     let mut first = true;
-    for fields in parts.into_iter().flatten() {
+    for (node, at) in event.parts() {
         if !first {
-            out.extend_from_slice(b", ");
+            line.out.extend_from_slice(b", ");
         }
         first = false;
-        write_fields(out, fields);
+        // Was passed over without trouble when the event was delimited.
+        let _ = line.node(node, at);
     }
 }
 
-/// Appends a value.
-pub fn write_value(out: &mut Vec<u8>, value: Value<'_>) {
-    match value {
-        Value::Unsigned(value, integer) => write_integer(out, value, integer),
-        Value::Signed(value, integer) => write_integer(out, value.cast_unsigned(), integer),
-        Value::Str(text) => write_text(out, text),
-        Value::Enum(value) => {
-            out.extend_from_slice(b"( ");
-            let mut labels = value.labels();
-            match labels.next() {
-                None => out.extend_from_slice(b"<unknown>"),
-                Some(label) => write_text(out, label.as_bytes()),
+/// Text that is being written, and what it is read from. Reads as [`read`](super::value) does, but needs no views in between.
+struct Line<'o, 'a> {
+    out: &'o mut Vec<u8>,
+    content: Content<'a>,
+    slots: Slots,
+}
+
+impl Line<'_, '_> {
+    /// Writes the value of `node` at `at`, or at the next multiple of its alignment, and returns the bit after it.
+    #[inline]
+    fn node(&mut self, node: &Node, at: u64) -> Option<u64> {
+        let at = align_up(at, node.align);
+        match &node.kind {
+            Kind::Integer(integer) => {
+                let raw = integer.read(self.content.bytes, at)?;
+                self.slots.set(integer.slot, raw);
+                write_integer(self.out, raw, integer);
+                Some(at + u64::from(integer.size))
             }
-            for label in labels {
-                out.extend_from_slice(b", ");
-                write_text(out, label.as_bytes());
+            Kind::Enum(integer, enumeration) => {
+                let raw = integer.read(self.content.bytes, at)?;
+                self.slots.set(integer.slot, raw);
+                write_enum(self.out, raw, integer, enumeration);
+                Some(at + u64::from(integer.size))
             }
-            out.extend_from_slice(b" : container = ");
-            write_value(out, value.number());
-            out.extend_from_slice(b" )");
+            Kind::Float(size, endian) => {
+                write_float(self.out, float(self.content.bytes, at, *size, *endian)?);
+                Some(at + u64::from(*size))
+            }
+            Kind::String => {
+                let (text, end) = self.content.string(at).ok()?;
+                write_text(self.out, text);
+                Some(end)
+            }
+            Kind::Text(length) => {
+                let (text, end) = self.content.text(at, length.value(&self.slots)).ok()?;
+                write_text(self.out, text);
+                Some(end)
+            }
+            Kind::Array(element, length) => self.elements(element, length.value(&self.slots), at),
+            Kind::Struct(members) => self.members(members, at),
+            Kind::Variant { tag, signed, choice, options } => {
+                let index = choice.find(tag_value(self.slots.get(*tag), *signed)).next()?;
+                self.out.extend_from_slice(b"{ ");
+                let end = self.node(&options.get(index)?.node, at);
+                self.out.extend_from_slice(b" }");
+                end
+            }
         }
-        Value::Float(value) => write_float(out, value),
-        Value::Struct(fields) => write_fields(out, fields),
-        Value::Array(elements) => {
-            out.push(b'[');
-            for (place, value) in elements.enumerate() {
-                out.extend_from_slice(if place == 0 { b" [" } else { b", [" });
-                write_decimal(out, place as u64);
-                out.extend_from_slice(b"] = ");
-                write_value(out, value);
+    }
+
+    fn members(&mut self, members: &[Member], at: u64) -> Option<u64> {
+        let mut end = at;
+        // The first blank or comma is the brace's.
+        let mut first = true;
+        self.out.push(b'{');
+        for member in members {
+            if member.hidden {
+                end = self.content.skip(&member.node, end, &mut self.slots).ok()?;
+                continue;
             }
-            out.extend_from_slice(b" ]");
+            // ", name = "
+            let label = member.label.as_bytes();
+            self.out.extend_from_slice(label.get(usize::from(first)..).unwrap_or_default());
+            first = false;
+            end = self.node(&member.node, end)?;
         }
-        Value::Variant(variant) => {
-            out.extend_from_slice(b"{ ");
-            if let Some(value) = variant.value() {
-                write_value(out, value);
-            }
-            out.extend_from_slice(b" }");
+        self.out.extend_from_slice(b" }");
+        Some(end)
+    }
+
+    fn elements(&mut self, element: &Node, length: u64, at: u64) -> Option<u64> {
+        let mut end = at;
+        self.out.push(b'[');
+        for place in 0..length {
+            self.out.extend_from_slice(if place == 0 { b" [" } else { b", [" });
+            write_decimal(self.out, place);
+            self.out.extend_from_slice(b"] = ");
+            end = self.node(element, end)?;
         }
+        self.out.extend_from_slice(b" ]");
+        Some(end)
     }
 }
 
-/// Appends a structure: `{ name = value, … }`.
-pub fn write_fields(out: &mut Vec<u8>, fields: Fields<'_>) {
-    out.push(b'{');
-    let mut first = true;
-    for (name, value) in fields {
-        out.extend_from_slice(if first { b" " } else { b", " });
-        first = false;
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(b" = ");
-        write_value(out, value);
+fn write_enum(out: &mut Vec<u8>, raw: u64, integer: &Integer, enumeration: &Enumeration) {
+    out.extend_from_slice(b"( ");
+    let mut labels = enumeration.labels(tag_value(raw, integer.signed));
+    match labels.next() {
+        None => out.extend_from_slice(b"<unknown>"),
+        Some(label) => write_text(out, label.as_bytes()),
     }
-    out.extend_from_slice(b" }");
+    for label in labels {
+        out.extend_from_slice(b", ");
+        write_text(out, label.as_bytes());
+    }
+    out.extend_from_slice(b" : container = ");
+    write_integer(out, raw, integer);
+    out.extend_from_slice(b" )");
 }
 
 /// Appends the time of day in UTC of nanoseconds since 1970: `19:38:56.135699475`.

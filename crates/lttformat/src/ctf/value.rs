@@ -3,7 +3,8 @@
 use super::node::{Kind, Member, Node};
 use super::slots::Slots;
 use super::walk::{Content, align_up, tag_value};
-use super::{Enumeration, Integer};
+use super::{Enumeration, Integer, bits};
+use crate::ltt::Endian;
 
 /// The value of a field. Borrows the packet and the metadata.
 #[derive(Clone, Debug)]
@@ -160,10 +161,8 @@ fn read<'a>(node: &'a Node, content: Content<'a>, at: u64, slots: &mut Slots) ->
             Some((Value::Str(text), end))
         }
         Kind::Text(length) => {
-            let end = content.after(at, length.value(slots).checked_mul(8)?).ok()?;
-            let field = content.slice(at, end)?;
-            let len = memchr::memchr(0, field).unwrap_or(field.len());
-            Some((Value::Str(field.get(..len)?), end))
+            let (text, end) = content.text(at, length.value(slots)).ok()?;
+            Some((Value::Str(text), end))
         }
         _ => read_rest(node, content, at, slots),
     }
@@ -177,13 +176,7 @@ fn read_rest<'a>(
     slots: &mut Slots,
 ) -> Option<(Value<'a>, u64)> {
     let value = match &node.kind {
-        Kind::Float(size, endian) => {
-            let raw = super::bits::read(content.bytes, at, *size, *endian)?;
-            Value::Float(match u32::try_from(raw) {
-                Ok(raw) if *size == 32 => f64::from(f32::from_bits(raw)),
-                _ => f64::from_bits(raw),
-            })
-        }
+        Kind::Float(size, endian) => Value::Float(float(content.bytes, at, *size, *endian)?),
         Kind::Struct(members) => {
             Value::Struct(Fields { members: members.iter(), content, at, slots: slots.clone() })
         }
@@ -197,4 +190,13 @@ fn read_rest<'a>(
         Kind::Integer(_) | Kind::Enum(..) | Kind::String | Kind::Text(_) => return None,
     };
     Some((value, content.skip(node, at, slots).ok()?))
+}
+
+/// The floating-point number of 32 or 64 bits at `at`.
+pub(super) fn float(bytes: &[u8], at: u64, size: u8, endian: Endian) -> Option<f64> {
+    let raw = bits::read(bytes, at, size, endian)?;
+    Some(match u32::try_from(raw) {
+        Ok(raw) if size == 32 => f64::from(f32::from_bits(raw)),
+        _ => f64::from_bits(raw),
+    })
 }

@@ -43,6 +43,15 @@ impl<'a> Content<'a> {
         Ok((text, self.after(at, 8 * (len as u64 + 1))?))
     }
 
+    /// The characters in a field of `length` bytes, up to a NUL, and the bit after the field.
+    #[inline]
+    pub(super) fn text(&self, at: u64, length: u64) -> Result<(&'a [u8], u64), StopReason> {
+        let end = self.after(at, length.checked_mul(8).ok_or(StopReason::Truncated)?)?;
+        let field = self.slice(at, end).ok_or(StopReason::Truncated)?;
+        let len = memchr::memchr(0, field).unwrap_or(field.len());
+        Ok((field.get(..len).unwrap_or_default(), end))
+    }
+
     /// The bit after the value of `node` at `at` or, if that is no multiple of its alignment, at the next one.
     #[inline]
     pub(super) fn skip(&self, node: &Node, at: u64, slots: &mut Slots) -> Result<u64, StopReason> {
@@ -93,7 +102,7 @@ impl<'a> Content<'a> {
             return self.after(at, element.total(length).ok_or(StopReason::Truncated)?);
         }
         // Ends in time: elements have bits, so the content runs out first.
-        let mut end = at;
+        let mut end = self.after(at, 0)?;
         for _ in 0..length {
             end = self.skip(element, end, slots)?;
         }

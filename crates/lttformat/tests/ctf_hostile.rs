@@ -1,0 +1,220 @@
+//! Damaged and malicious metadata and packets: nothing panics, everything ends, nothing exceeds what there is.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
+
+mod ctf_writer;
+
+use ctf_writer::{Machine, Stream, metadata};
+use lttformat::ctf::{Decoder, Fields, TraceClass, Value, text};
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+fn machines() -> impl Strategy<Value = Machine> {
+    select(Machine::all())
+}
+
+/// Walks all values; returns how many there are.
+fn walk(fields: Fields<'_>) -> u64 {
+    fields.map(|(_, value)| 1 + walk_value(value)).sum()
+}
+
+fn walk_value(value: Value<'_>) -> u64 {
+    match value {
+        Value::Struct(fields) => walk(fields),
+        Value::Array(elements) => elements.map(|element| 1 + walk_value(element)).sum(),
+        Value::Variant(variant) => variant.value().map_or(0, walk_value),
+        Value::Enum(value) => value.labels().count() as u64,
+        _ => 0,
+    }
+}
+
+/// Decodes a packet with all values and all text.
+fn decode(class: &TraceClass, packet: &[u8]) -> u64 {
+    let Ok(decoder) = Decoder::new(class, packet) else { return 0 };
+    let (mut events, mut end, mut line) = (0, 0, Vec::new());
+    for event in decoder.filter_map(Result::ok) {
+        assert!(
+            event.start() >= end && event.end() > event.start() && event.end() <= 8 * packet.len() as u64
+        );
+        end = event.end();
+        events += 1;
+        let parts = [event.packet_context(), event.stream_context(), event.context(), event.fields()];
+        let values: u64 = parts.into_iter().flatten().map(walk).sum();
+        assert!(values <= 8 * packet.len() as u64 + 1000);
+        line.clear();
+        text::write_event(&mut line, &event);
+    }
+    events
+}
+
+/// Pieces of TSDL from which texts of all sorts are made.
+const PIECES: [&str; 34] = [
+    "struct",
+    "variant",
+    "enum",
+    "integer",
+    "{",
+    "}",
+    ";",
+    "[",
+    "]",
+    "<",
+    ">",
+    "=",
+    ":=",
+    ":",
+    ",",
+    "...",
+    ".",
+    "(",
+    ")",
+    "align",
+    "typealias",
+    "typedef",
+    "x",
+    "y",
+    "uint8_t",
+    "stream",
+    "event",
+    "trace",
+    "size = 8;",
+    "7",
+    "-1",
+    "byte_order = le;",
+    "fields",
+    "\"s\"",
+];
+
+#[test]
+fn texts_that_describe_too_much_are_refused() {
+    let start = "trace { byte_order = le; }; typealias integer { size = 8; } := t; ";
+    let nested = |open: &str, close: &str, depth: usize| {
+        format!("{start}struct s {{ {} t x; {} }};", open.repeat(depth), close.repeat(depth))
+    };
+    let doubled: String = (0..60)
+        .map(|level| format!("struct s{} {{ struct s{level} a; struct s{level} b; }};", level + 1))
+        .collect();
+    let shared: String = (0..13)
+        .map(|level| format!("struct s{} {{ struct s{level} a; struct s{level} b; }};", level + 1))
+        .collect();
+    let events: String =
+        (0..3000).map(|id| format!("event{{name=\"e\";id={id};fields:=struct s13;}};")).collect();
+    let texts = [
+        nested("struct { ", "} y; ", 100_000),
+        nested("enum : ", "", 100_000),
+        format!("{start}struct s {{ t x{}; }};", "[1]".repeat(100_000)),
+        format!("{start}struct s0 {{ t x; }}; {doubled}"),
+        format!("{start}struct s0 {{ t x; }}; {shared} stream {{ id = 0; }}; {events}"),
+        format!("{start}struct e {{ }}; struct s {{ struct e x[18446744073709551615]; }};"),
+        format!("{start}struct e {{ }}; struct s {{ t n; struct e x[n]; }};"),
+        format!("{start}struct s {{ t x[1099511627776]; }};"),
+    ];
+    for text in texts {
+        let error = TraceClass::parse(text.as_bytes()).unwrap_err().to_string();
+        let refused = error.contains("reasonable size") || error.contains("proportion");
+        assert!(refused, "{error}: {}", &text[..200]);
+    }
+}
+
+#[test]
+fn errors_have_a_line() {
+    let message = |text: &str| TraceClass::parse(text.as_bytes()).unwrap_err().to_string();
+    assert_eq!(
+        message("trace {\n\tmajor = 1\n};"),
+        "metadata line 3: expected `;` after a setting, found `}`"
+    );
+    assert_eq!(
+        message("\n\nfoo;"),
+        "metadata line 3: expected a block or the definition of a type, found `foo`"
+    );
+    assert_eq!(
+        message("struct s { foo_t x; };"),
+        "metadata line 1: expected the name of a type, found `foo_t`"
+    );
+    assert_eq!(
+        message("typealias integer { size = 65; } := t;"),
+        "metadata line 1: expected a size of 1 to 64 bits, found `;`"
+    );
+    assert_eq!(message(""), "metadata: byte order of the trace: expected le or be, found none");
+    let start = "trace { byte_order = le; }; stream { id = 0; }; ";
+    let event = |fields: &str| {
+        message(&format!("{start} event {{ name = \"e\"; fields := struct {{ {fields} }}; }};"))
+    };
+    assert_eq!(
+        event("string s; string x[s];"),
+        "metadata: length or tag of event `e`: expected the name of a field before it, found `s`"
+    );
+    assert_eq!(
+        event("variant { string a; } v;"),
+        "metadata: variant of event `e`: expected a tag, found none"
+    );
+    assert_eq!(
+        event("integer { size = 8; } n; variant <n> { string a; } v;"),
+        "metadata: tag of a variant of event `e`: expected an enumeration, found n"
+    );
+    assert_eq!(
+        message("trace { byte_order = le; }; event { name = \"e\"; stream_id = 3; };"),
+        "packet header: expected the id of a stream that the metadata declares, found 3"
+    );
+}
+
+#[test]
+fn all_events_of_an_intact_packet() {
+    for machine in Machine::all() {
+        let class = TraceClass::parse(metadata(machine).as_bytes()).unwrap();
+        let packet = Stream::new(machine, 3, 0).packet(400);
+        assert_eq!(decode(&class, &packet), 400);
+    }
+}
+
+proptest! {
+    #[test]
+    fn damaged_packets(
+        machine in machines(),
+        seed in 1..1000_u64,
+        damage in prop::collection::vec((any::<Index>(), any::<u8>()), 0..20),
+        len: Index,
+    ) {
+        let class = TraceClass::parse(metadata(machine).as_bytes()).unwrap();
+        let mut packet = Stream::new(machine, seed, 0).packet(60);
+        for (place, byte) in damage {
+            let place = place.index(packet.len());
+            packet[place] = byte;
+        }
+        packet.truncate(len.index(packet.len() + 1));
+        decode(&class, &packet);
+    }
+
+    #[test]
+    fn damaged_metadata(
+        machine in machines(),
+        damage in prop::collection::vec((any::<Index>(), prop_oneof![any::<u8>(), select(b"{};=[]<>:._09ax".to_vec())]), 1..8),
+        removed in prop::option::of((any::<Index>(), 0..200_usize)),
+    ) {
+        let mut text = metadata(machine).into_bytes();
+        for (place, byte) in damage {
+            let place = place.index(text.len());
+            text[place] = byte;
+        }
+        if let Some((place, len)) = removed {
+            let place = place.index(text.len());
+            text.drain(place..(place + len).min(text.len()));
+        }
+        if let Ok(class) = TraceClass::parse(&text) {
+            decode(&class, &Stream::new(machine, 5, 0).packet(60));
+        }
+    }
+
+    #[test]
+    fn any_text(pieces in prop::collection::vec(select(PIECES.to_vec()), 0..60), bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+        let _ = TraceClass::parse(pieces.join(" ").as_bytes());
+        let _ = TraceClass::parse(&bytes);
+    }
+}
