@@ -134,3 +134,64 @@ fn attribute(input: &mut Encoded<'_>) -> Result<Option<AttributeSpecification>> 
     let value = if form == gimli::DW_FORM_implicit_const { Some(input.read_sleb128()?) } else { None };
     Ok(Some(AttributeSpecification::new(name, form, value)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gimli::{DebugAbbrev, Encoding, Format, RunTimeEndian, SectionId, UnitType};
+    use proptest::prelude::*;
+
+    fn parse(section: &[u8], offset: usize) -> Result<Abbreviations<'_>> {
+        let encoding = Encoding { address_size: 8, format: Format::Dwarf32, version: 5 };
+        let entries = EndianSlice::new(&[], RunTimeEndian::Little);
+        let (offset, unit) = (DebugAbbrevOffset(offset), gimli::UnitSectionOffset(0));
+        let header =
+            UnitHeader::new(encoding, 0, UnitType::Compilation, offset, SectionId::DebugInfo, unit, entries);
+        Abbreviations::parse(section, offset, &header)
+    }
+
+    proptest! {
+        /// The same abbreviations and the same errors.
+        #[test]
+        fn tables_are_read_as_gimli_reads_them(
+            // Mostly small numbers: ends of lists, codes that repeat, children or none.
+            section in prop::collection::vec(prop_oneof![4 => 0..3_u8, 3 => 0..0x40_u8, 1 => any::<u8>()], 0..200),
+            offset in 0..8_usize,
+        ) {
+            let theirs = DebugAbbrev::new(&section, LittleEndian).abbreviations(DebugAbbrevOffset(offset));
+            let (ours, theirs) = match (parse(&section, offset), theirs) {
+                (Ok(ours), Ok(theirs)) => (ours, theirs),
+                (ours, theirs) => {
+                    // Addresses of where the section ends too early are not comparable.
+                    let kind = |error: Option<Error>| error.map(|error| std::mem::discriminant(&error));
+                    prop_assert_eq!(kind(ours.err()), kind(theirs.err()));
+                    return Ok(());
+                }
+            };
+            for code in 0..0x4000 {
+                let alike = match (ours.get(code), theirs.get(code)) {
+                    (None, None) => true,
+                    (Some(ours), Some(theirs)) => {
+                        ours.tag == theirs.tag()
+                            && ours.has_children == theirs.has_children()
+                            && ours.attributes.eq(theirs.attributes().iter().copied())
+                    }
+                    _ => false,
+                };
+                prop_assert!(alike, "code {}", code);
+            }
+        }
+    }
+
+    #[test]
+    fn codes_in_any_order_and_twice() {
+        let table = parse(&[2, 0x24, 0, 0, 0, 1, 0x11, 1, 3, 8, 0, 0, 0], 0).unwrap();
+        assert_eq!(table.get(1).map(|a| (a.tag.0, a.has_children)), Some((0x11, true)));
+        assert_eq!(table.get(2).map(|a| (a.tag.0, a.has_children)), Some((0x24, false)));
+        assert!(table.get(0).is_none() && table.get(3).is_none());
+        for codes in [[1, 1], [2, 2]] {
+            let twice = [codes[0], 0x24, 0, 0, 0, codes[1], 0x24, 0, 0, 0];
+            assert_eq!(parse(&twice, 0).unwrap_err(), Error::DuplicateAbbreviationCode(codes[1].into()));
+        }
+    }
+}

@@ -184,4 +184,19 @@ mod tests {
             assert_eq!(offsets.get(other), None, "{other}");
         }
     }
+
+    #[test]
+    fn every_chunk_is_searched_and_strings_may_cross_them() {
+        let mut section = vec![b'x'; 3 * CHUNK];
+        let places = [0, 2, CHUNK - 3, CHUNK + 3, 2 * CHUNK - 7, 3 * CHUNK - 5];
+        for place in places {
+            section[place..place + 5].copy_from_slice(b"page\0");
+        }
+        section[1] = 0;
+        let offsets = Offsets::find(&["page", "p"], &section);
+        let mut found: Vec<_> = offsets.names.into_iter().collect();
+        found.sort_unstable();
+        let pages = places.into_iter().filter(|place| *place != 0).map(|place| (place, 0));
+        assert_eq!(found, std::iter::once((0, 1)).chain(pages).collect::<Vec<_>>());
+    }
 }

@@ -29,6 +29,29 @@ impl Plan {
     pub(crate) fn length(&self) -> Option<usize> {
         self.length.filter(|_| self.block.is_none()).map(usize::from)
     }
+
+    /// Where attributes like these end, if it can be told from the plan.
+    #[inline]
+    fn end(&self, attributes: &[u8]) -> Option<usize> {
+        Some(self.block_length(attributes)? + usize::from(self.length?))
+    }
+
+    /// Where in attributes like these the sibling's offset is, if it can be told from the plan.
+    #[inline]
+    fn sibling(&self, attributes: &[u8]) -> Option<usize> {
+        Some(self.block_length(attributes)? + usize::from(self.sibling?))
+    }
+
+    #[inline]
+    fn block_length(&self, attributes: &[u8]) -> Option<usize> {
+        match self.block {
+            None => Some(0),
+            Some(place) => match attributes.get(usize::from(place))? {
+                length @ ..0x80 => Some(usize::from(*length)),
+                _ => None,
+            },
+        }
+    }
 }
 
 /// Which entries have to be decoded.
@@ -192,17 +215,10 @@ impl<'u, 'a> Passer<'u, 'a> {
             Interest::Enumeration | Interest::All => return None,
         }
         let start = offset.checked_add(length)?;
-        let block = match plan.block {
-            None => 0,
-            Some(place) => match attributes.get(usize::from(place))? {
-                length @ ..0x80 => usize::from(*length),
-                _ => return None,
-            },
-        };
         let next = if abbreviation.has_children {
-            self.number(attributes, block + usize::from(plan.sibling?))?
+            self.number(attributes, plan.sibling(attributes)?)?
         } else {
-            start.checked_add(block + usize::from(plan.length?))?
+            start.checked_add(plan.end(attributes)?)?
         };
         // Siblings that lead backwards or out of the unit are left to those who report damage.
         let within = next.checked_sub(self.base)? <= self.bytes.len();
@@ -217,5 +233,86 @@ impl<'u, 'a> Passer<'u, 'a> {
             Endian::Big => u32::from_be_bytes(word),
         })
         .ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::abbrev::Abbreviations;
+    use gimli::{
+        Attribute, AttributeValue, DebugAbbrev, DebugAbbrevOffset, EndianSlice, EntriesRaw, RunTimeEndian,
+        SectionId, UnitHeader, UnitOffset, UnitSectionOffset, UnitType,
+    };
+    use proptest::prelude::*;
+
+    /// Forms of all kinds: fixed, blocks, and others of varying length.
+    const FORMS: [u8; 14] =
+        [0x01, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0e, 0x0f, 0x13, 0x18, 0x19, 0x21];
+
+    fn attributes() -> impl Strategy<Value = Vec<(u8, u8)>> {
+        // Sibling, name, and whatever.
+        let name = prop_oneof![Just(0x01), Just(0x03), 0x02..0x60_u8];
+        prop::collection::vec((name, prop::sample::select(&FORMS[..])), 0..6)
+    }
+
+    proptest! {
+        /// Where gimli, attribute by attribute, ends up.
+        #[test]
+        fn plans_agree_with_decoding(
+            tag in prop_oneof![Just(0x13_u8), 1..0x50_u8],
+            attributes in attributes(),
+            mut bytes in prop::collection::vec(prop_oneof![0..4_u8, any::<u8>()], 0..64),
+            dwarf64: bool,
+            version in 2..6_u16,
+        ) {
+            let mut table = vec![1, tag, 0];
+            for (name, form) in &attributes {
+                table.extend([*name, *form]);
+                // The value of a constant.
+                table.extend((*form == 0x21).then_some(5));
+            }
+            table.extend([0; 3]);
+            let format = if dwarf64 { gimli::Format::Dwarf64 } else { gimli::Format::Dwarf32 };
+            let encoding = gimli::Encoding { address_size: 8, format, version };
+            bytes.extend([0; 8]);
+            let entries = EndianSlice::new(&bytes, RunTimeEndian::Little);
+            let offset = DebugAbbrevOffset(0);
+            let unit = UnitSectionOffset(0);
+            let header =
+                UnitHeader::new(encoding, 0, UnitType::Compilation, offset, SectionId::DebugInfo, unit, entries);
+            let ours = Abbreviations::parse(&table, offset, &header).unwrap();
+            let theirs = DebugAbbrev::new(&table, RunTimeEndian::Little).abbreviations(offset).unwrap();
+            let plan = ours.get(1).unwrap().plan;
+            let mut raw = EntriesRaw::new(entries, encoding, &theirs, UnitOffset(0));
+            let decoded: Result<Vec<(usize, Attribute<_>)>, _> = theirs
+                .get(1)
+                .unwrap()
+                .attributes()
+                .iter()
+                .map(|specification| {
+                    let attribute = raw.read_attribute(*specification)?;
+                    Ok::<_, gimli::Error>((raw.next_offset().0, attribute))
+                })
+                .collect();
+            let Ok(decoded) = decoded else { return Ok(()) };
+            let end = raw.next_offset().0;
+            prop_assert!(plan.end(&bytes).is_none_or(|planned| planned == end));
+            prop_assert!(plan.length().is_none_or(|planned| planned == end));
+            if let Some(place) = plan.sibling(&bytes) {
+                let is_it = |(end, attribute): &(usize, Attribute<_>)| {
+                    *end == place + 4 && matches!(attribute.raw_value(), AttributeValue::UnitRef(_))
+                };
+                prop_assert!(decoded.iter().any(is_it));
+            }
+            if let super::Interest::Named(place) = plan.interest {
+                let is_it = |(end, attribute): &(usize, Attribute<_>)| {
+                    *end == usize::from(place) + 4 && attribute.name() == gimli::DW_AT_name
+                };
+                prop_assert!(decoded.iter().any(is_it));
+            }
+            // What compilers write needs no decoding.
+            let fixed = |(_, form): &(u8, u8)| matches!(form, 0x01 | 0x05..=0x07 | 0x0b | 0x0e | 0x13 | 0x19 | 0x21);
+            prop_assert!(!attributes.iter().all(fixed) || plan.length() == Some(end));
+        }
     }
 }
