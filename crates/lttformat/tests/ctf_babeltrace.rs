@@ -136,7 +136,10 @@ fn stale_strings_are_the_only_difference_allowed() {
 }
 
 #[test]
-fn named_traces() {
+fn real_traces() {
+    let traces = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ctf_traces");
+    compare(&traces.join("net"));
+    compare(&traces.join("syscalls"));
     let named = std::env::var("CTF_TRACES").unwrap_or_default();
     named.split(':').filter(|trace| !trace.is_empty()).for_each(|trace| {
         compare(Path::new(trace));

@@ -161,7 +161,7 @@ fn errors_have_a_line() {
     );
     assert_eq!(
         message("trace { byte_order = le; }; event { name = \"e\"; stream_id = 3; };"),
-        "packet header: expected the id of a stream that the metadata declares, found 3"
+        "metadata: stream of event `e`: expected the id of a declared stream, found 3"
     );
 }
 

@@ -84,7 +84,12 @@ impl TraceClass {
         streams.dedup_by_key(|(stream, _)| stream.id);
         for event in &declared.events {
             let Ok(place) = streams.binary_search_by_key(&event.stream_id, |(stream, _)| stream.id) else {
-                return Err(Error::UnknownStream(event.stream_id));
+                return Err(Error::Class {
+                    what: "stream",
+                    place: format!("event `{}`", event.name),
+                    expected: "the id of a declared stream",
+                    found: event.stream_id.to_string(),
+                });
             };
             if let Some((stream, shared)) = streams.get_mut(place) {
                 let event = EventClass::new(&mut compiler, event, stream, shared)?;
