@@ -11,8 +11,9 @@
 
 mod ctf_writer;
 
-use ctf_writer::{Machine, Stream, metadata};
-use lttformat::ctf::{Decoder, Fields, TraceClass, Value, text};
+use ctf_writer::{Machine, Release, Stream, metadata};
+use lttformat::ctf::{Decoder, Fields, Generation, PacketLayout, TraceClass, Value, text};
+use lttformat::ltt::Endian;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
@@ -171,6 +172,14 @@ fn all_events_of_an_intact_packet() {
         let class = TraceClass::parse(metadata(machine).as_bytes()).unwrap();
         let packet = Stream::new(machine, 3, 0).packet(400);
         assert_eq!(decode(&class, &packet), 400);
+        let generation = match machine.release {
+            Release::V2_0 => Generation::V2_0,
+            Release::V2_1 => Generation::V2_1,
+            Release::V2_8 => Generation::V2_8,
+        };
+        let endian = if machine.big { Endian::Big } else { Endian::Little };
+        let layout = PacketLayout::of_generation(generation, machine.word as u8, endian);
+        assert_eq!(*class.streams()[0].layout(), layout);
     }
 }
 

@@ -11,12 +11,13 @@
 
 mod ctf_writer;
 
-use ctf_writer::{Machine, PAGE, Stream, metadata};
+use ctf_writer::{Machine, PAGE, Release, Stream, metadata};
 use lttformat::ctf::TraceClass;
 use lttformat::ctf::scan::{CutReason, Depth, Piece, Scan, ScanOptions};
 use proptest::prelude::*;
 
-const MACHINE: Machine = Machine { big: false, natural: false, word: 8, compact: true, numbered: true };
+const MACHINE: Machine =
+    Machine { big: false, natural: false, word: 8, compact: true, release: Release::V2_8 };
 
 fn class() -> TraceClass {
     TraceClass::parse(metadata(MACHINE).as_bytes()).unwrap()

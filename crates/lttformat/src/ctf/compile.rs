@@ -172,7 +172,7 @@ impl Part<'_, '_> {
             widest = widest.max(node.align);
             if let Some(Frame { members, .. }) = self.frames.last_mut() {
                 let at = member_offset(members, node.align);
-                members.push(Member::new(&member.name, at, node));
+                members.push(Member::new(member, at, node));
             }
         }
         let members = self.frames.pop().map(|frame| frame.members).unwrap_or_default();
@@ -202,7 +202,7 @@ impl Part<'_, '_> {
         let mut compiled = Vec::with_capacity(options.len());
         for (step, option) in options.iter().enumerate() {
             let node = self.child(step, &option.kind)?;
-            compiled.push(Member::new(&option.name, None, node));
+            compiled.push(Member::new(option, None, node));
         }
         let options = compiled.into();
         Ok(Node::new(Kind::Variant { tag: slot, signed: integer.signed, choice, options }, 1))
@@ -233,8 +233,13 @@ impl Part<'_, '_> {
     /// Slot and kind of the field that a path means; the slot is noted to be filled.
     fn refer(&mut self, path: &[Box<str>]) -> Result<(u8, Kind)> {
         let current = self.context.before.len();
-        let steps_cost = self.frames.iter().map(|frame| frame.members.len() as u64 + 1).sum();
-        self.compiler.spend(steps_cost, self.context.place)?;
+        let own = self.frames.iter().map(|frame| frame.members.len());
+        let before = self.context.before.iter().flatten().map(|node| match &node.kind {
+            Kind::Struct(members) => members.len(),
+            _ => 0,
+        });
+        let comparisons = own.chain(before).map(|len| len as u64 + 1).sum();
+        self.compiler.spend(comparisons, self.context.place)?;
         let rooted = SCOPES.iter().enumerate().find_map(|(scope, root)| {
             let (start, rest) = path.split_at_checked(root.len())?;
             (!rest.is_empty() && start.iter().zip(*root).all(|(name, part)| **name == **part))
@@ -302,7 +307,7 @@ impl Part<'_, '_> {
 /// Follows names through nested structures.
 fn descend(members: &[Member], path: &[Box<str>], mut steps: Steps) -> Option<(Steps, Kind)> {
     let (name, rest) = path.split_first()?;
-    let step = members.iter().rposition(|member| member.name == *name)?;
+    let step = members.iter().rposition(|member| *member.name == **name)?;
     let node = &members.get(step)?.node;
     steps.push(step);
     match &node.kind {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::enumeration::Ranges;
+use super::tsdl::types::MemberType;
 use super::{Enumeration, Integer};
 use crate::ltt::Endian;
 
@@ -47,9 +48,9 @@ pub(super) enum Kind {
 #[derive(Clone, Debug)]
 pub(super) struct Member {
     /// As in the text.
-    pub(super) name: Box<str>,
+    pub(super) name: Arc<str>,
     /// `, name = `: how a line of text goes on with it.
-    pub(super) label: Box<str>,
+    pub(super) label: Arc<str>,
     /// Bits from the start of the structure, if always the same.
     pub(super) at: Option<u64>,
     /// Whether it serves to read the packet, and is no content.
@@ -58,9 +59,9 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub(super) fn new(name: &str, at: Option<u64>, node: Node) -> Member {
-        let label = format!(", {} = ", name.strip_prefix('_').unwrap_or(name));
-        Member { name: name.into(), label: label.into(), at, hidden: false, node }
+    pub(super) fn new(declared: &MemberType, at: Option<u64>, node: Node) -> Member {
+        let MemberType { name, label, .. } = declared;
+        Member { name: name.clone(), label: label.clone(), at, hidden: false, node }
     }
 
     /// The name as readers of traces show it: tracers put an underscore before each name, so that it is no keyword.

@@ -14,22 +14,32 @@ pub(crate) struct Machine {
     pub(crate) word: usize,
     /// 5 bits of id and 27 of time, not 16 and 32.
     pub(crate) compact: bool,
-    /// 2.8 and later: packets are numbered.
-    pub(crate) numbered: bool,
+    pub(crate) release: Release,
+}
+
+/// What packets look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Release {
+    /// Sizes of 32 bits.
+    V2_0,
+    V2_1,
+    /// Packets are numbered.
+    V2_8,
 }
 
 impl Machine {
-    /// All 32.
+    /// All 48.
     pub(crate) fn all() -> Vec<Machine> {
-        (0..32_u8)
-            .map(|bits| Machine {
+        let of_release = |release| {
+            (0..16_u8).map(move |bits| Machine {
                 big: bits & 1 != 0,
                 natural: bits & 2 != 0,
                 word: if bits & 4 != 0 { 4 } else { 8 },
                 compact: bits & 8 != 0,
-                numbered: bits & 16 != 0,
+                release,
             })
-            .collect()
+        };
+        [Release::V2_0, Release::V2_1, Release::V2_8].into_iter().flat_map(of_release).collect()
     }
 
     fn align(self, size: usize) -> usize {
@@ -95,7 +105,7 @@ pub(crate) fn metadata(machine: Machine) -> String {
     let uuid =
         [&uuid[..4], &uuid[4..6], &uuid[6..8], &uuid[8..10], &uuid[10..]].map(|part| part.concat()).join("-");
     let order = if machine.big { "be" } else { "le" };
-    let instance = if machine.numbered { "uint64_t stream_instance_id;" } else { "" };
+    let instance = if machine.release == Release::V2_8 { "uint64_t stream_instance_id;" } else { "" };
     line(&format!(
         "trace {{ major = 1; minor = 8; uuid = \"{uuid}\"; byte_order = {order};
 \tpacket.header := struct {{ uint32_t magic; uint8_t  uuid[16]; uint32_t stream_id; {instance} }};\n}};\n"
@@ -112,10 +122,16 @@ pub(crate) fn metadata(machine: Machine) -> String {
             "typealias integer {{ size = {size}; align = {align}; signed = false; map = clock.monotonic.value; }} := uint{size}_clock_monotonic_t;"
         ));
     }
-    let number = if machine.numbered { "uint64_t packet_seq_num;" } else { "" };
+    let sizes = match machine.release {
+        Release::V2_0 => "uint32_t events_discarded; uint32_t content_size; uint32_t packet_size;",
+        Release::V2_1 => "uint64_t content_size; uint64_t packet_size; unsigned long events_discarded;",
+        Release::V2_8 => {
+            "uint64_t content_size; uint64_t packet_size; uint64_t packet_seq_num; unsigned long events_discarded;"
+        }
+    };
     line(&format!(
         "struct packet_context {{ uint64_clock_monotonic_t timestamp_begin; uint64_clock_monotonic_t timestamp_end;
-\tuint64_t content_size; uint64_t packet_size; {number} unsigned long events_discarded; uint32_t cpu_id; }};\n"
+\t{sizes} uint32_t cpu_id; }};\n"
     ));
     let (id, last, low, header_align) =
         if machine.compact { (5, 30, 27, align(32)) } else { (16, 65534, 32, align(16)) };
@@ -306,14 +322,21 @@ impl Stream {
         bits.int(32, 0xc1fc_1fc1);
         UUID.iter().for_each(|&byte| bits.int(8, byte.into()));
         bits.int(32, 0);
-        if self.machine.numbered {
+        if self.machine.release == Release::V2_8 {
             bits.int(64, self.cpu);
         }
-        [begin, end, content, packet].into_iter().for_each(|value| bits.int(64, value));
-        if self.machine.numbered {
-            bits.int(64, self.number);
+        bits.int(64, begin);
+        bits.int(64, end);
+        if self.machine.release == Release::V2_0 {
+            [0, content, packet].into_iter().for_each(|value| bits.int(32, value));
+        } else {
+            bits.int(64, content);
+            bits.int(64, packet);
+            if self.machine.release == Release::V2_8 {
+                bits.int(64, self.number);
+            }
+            bits.int(8 * self.machine.word, 0);
         }
-        bits.int(8 * self.machine.word, 0);
         bits.int(32, self.cpu);
     }
 

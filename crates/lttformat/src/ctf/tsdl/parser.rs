@@ -19,9 +19,9 @@ pub(super) struct Parser<'a> {
 }
 
 /// What a declaration begins with, and its name when the words of an alias and the name are not told apart by grammar.
-struct Specifier {
+struct Specifier<'a> {
     kind: Option<TypeRef>,
-    name: Option<Box<str>>,
+    name: Option<&'a str>,
 }
 
 /// Whether the last word after an alias is the name of what is declared.
@@ -116,8 +116,8 @@ impl<'a> Parser<'a> {
         if self.at_word("typedef") {
             self.advance()?;
             let declared = self.declarators()?;
-            for MemberType { name, kind } in declared {
-                self.scopes.define(name.into(), kind);
+            for MemberType { name, kind, .. } in declared {
+                self.scopes.define(name.as_ref().to_owned(), kind);
             }
             return Ok(());
         }
@@ -191,9 +191,9 @@ impl<'a> Parser<'a> {
         loop {
             let this = match name.take() {
                 Some(name) => name,
-                None => self.word("the name of a field")?.into(),
+                None => self.word("the name of a field")?,
             };
-            declared.push(MemberType { name: this, kind: self.dimensions(kind.clone())? });
+            declared.push(MemberType::new(this, self.dimensions(kind.clone())?));
             if self.eat(b',')? {
                 continue;
             }
@@ -222,7 +222,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The type at the cursor.
-    fn specifier(&mut self, words: Words) -> Result<Specifier> {
+    fn specifier(&mut self, words: Words) -> Result<Specifier<'a>> {
         while self.at_word("const") {
             self.advance()?;
         }
@@ -240,8 +240,8 @@ impl<'a> Parser<'a> {
     }
 
     /// The words of a type's name, and after them perhaps the name of what is declared.
-    fn alias(&mut self, words: Words) -> Result<Specifier> {
-        let mut all: Vec<&str> = Vec::new();
+    fn alias(&mut self, words: Words) -> Result<Specifier<'a>> {
+        let mut all: Vec<&'a str> = Vec::new();
         while let Token::Word(word) = self.token {
             if TYPE_WORDS.contains(&word) {
                 break;
@@ -259,7 +259,7 @@ impl<'a> Parser<'a> {
             expected: "the name of a type",
             found: format!("`{key}`"),
         })?;
-        Ok(Specifier { kind: Some(kind), name: name.map(Into::into) })
+        Ok(Specifier { kind: Some(kind), name })
     }
 
     /// `struct name`, `struct name { … }` or `struct { … }`, perhaps with `align(bits)`.

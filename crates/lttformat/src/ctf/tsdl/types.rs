@@ -54,11 +54,22 @@ pub(in super::super) struct Mapping {
     pub(in super::super) to: i128,
 }
 
-/// A field of a structure or an option of a variant, its name as in the text.
+/// A field of a structure or an option of a variant. Names are shared by all uses of the type.
 #[derive(Clone, Debug)]
 pub(in super::super) struct MemberType {
-    pub(in super::super) name: Box<str>,
+    /// As in the text.
+    pub(in super::super) name: Arc<str>,
+    /// `, name = `: how a line of text goes on with it.
+    pub(in super::super) label: Arc<str>,
     pub(in super::super) kind: TypeRef,
+}
+
+impl MemberType {
+    pub(super) fn new(name: &str, kind: TypeRef) -> MemberType {
+        // Tracers put an underscore before each name, so that it is no keyword; readers do not show it.
+        let label = format!(", {} = ", name.strip_prefix('_').unwrap_or(name));
+        MemberType { name: name.into(), label: label.into(), kind }
+    }
 }
 
 /// Names from a scope down to a field.
