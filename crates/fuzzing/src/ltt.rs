@@ -2,7 +2,7 @@
 
 use crate::Input;
 use lttformat::ltt::prefix::{Evidence, LastTsc, Stage, valid_prefix};
-use lttformat::ltt::scan::{Limits, Records};
+use lttformat::ltt::scan::{Depth, Limits, Piece, Scan, ScanOptions};
 use lttformat::ltt::{Announcement, Channel, Clock, Completion, Decoder, Header, Markers, complete, tally};
 
 const CHANNELS: [Channel<'static>; 3] = [Channel::Metadata, Channel::Compact, Channel::Data(b"kernel")];
@@ -99,27 +99,31 @@ pub fn ltt_format(data: &[u8]) {
     let _ = (markers.conflicts().len(), markers.type_sizes());
 }
 
-/// Scans a trace file, going on after each damage. Page size as a power of two (8 bits); file.
+/// Maps a trace file. Page size as a power of two (8 bits), depth and channel (8 bits); file.
 pub fn ltt_scan(data: &[u8]) {
     let mut input = Input::new(data);
     let limits = Limits { page_size: 1 << (input.u8() % 14), ..Limits::default() };
+    let how = input.u8();
+    let depth = if how & 1 == 0 { Depth::Suspicious } else { Depth::All };
+    let channel = CHANNELS[usize::from(how >> 1) % CHANNELS.len()];
     let file = input.rest();
-    let mut records = Records::new(file, limits);
+    let options = ScanOptions { limits, depth, signature: None };
+    let mut scan = Scan::new(file, channel, None, &options);
     let mut end = 0;
-    loop {
-        for record in records.by_ref() {
-            assert!(end <= record.offset && record.offset + record.bytes.len() <= file.len());
-            assert!(record.used <= record.bytes.len() as u64 && !record.bytes.is_empty());
-            end = record.offset + record.bytes.len();
-        }
-        let Some(cut) = records.cut().cloned() else { break };
-        assert!(cut.offset >= end);
-        assert!(!cut.to_string().is_empty());
-        match records.resume(cut.offset) {
-            Some(next) => assert!(next > cut.offset),
-            None => break,
+    while let Some(piece) = scan.next().expect("memory can be read") {
+        match piece {
+            Piece::Record(record) => {
+                assert_eq!(record.offset, end);
+                assert!(record.used <= record.bytes.len() as u64 && !record.bytes.is_empty());
+                end += record.bytes.len() as u64;
+            }
+            Piece::Cut(cut) => {
+                assert!(cut.range.start == end && cut.range.end > end && !cut.to_string().is_empty());
+                end = cut.range.end;
+            }
         }
     }
+    assert_eq!(end, file.len() as u64, "every byte is in one piece");
 }
 
 fn decode(data: &[u8], header: &Header, channel: Channel<'_>, markers: &Markers) {

@@ -102,5 +102,7 @@
 pub mod ctf;
 mod error;
 pub mod ltt;
+mod window;
 
 pub use error::{Error, Result};
+pub use window::ReadAt;

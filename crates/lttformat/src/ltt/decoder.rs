@@ -1,11 +1,9 @@
 //! Decodes the events of one sub-buffer, from its header on.
 
-use super::align::{AlignRule, to_boundary};
-use super::field::Place;
-use super::head::Head;
-use super::layout::{Form, Layout};
+use super::align::AlignRule;
+use super::grammar::{Grammar, Position, TimeBounds};
 use super::markers::{Ids, Markers};
-use super::{Channel, Event, Header, Stop, StopReason};
+use super::{Channel, Event, Header, Stop};
 
 /// Iterator over the events of one sub-buffer.
 ///
@@ -17,27 +15,15 @@ use super::{Channel, Event, Header, Stop, StopReason};
 #[derive(Clone, Debug)]
 pub struct Decoder<'a> {
     bytes: &'a [u8],
-    layout: Layout,
-    ids: Ids<'a>,
-    /// Set: nothing doubtful is accepted, as needed where nobody says how long the events are.
-    bounds: Option<TimeBounds>,
-    offset: usize,
-    now: u64,
+    grammar: Grammar<'a>,
+    at: Position,
     stopped: bool,
-}
-
-/// Upper bounds of an event's time.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct TimeBounds {
-    pub(super) last_tsc: Option<super::prefix::LastTsc>,
-    pub(super) not_after: u64,
 }
 
 impl<'a> Decoder<'a> {
     /// Decodes the first `used` bytes of the sub-buffer `bytes`, which `header` was read from.
     ///
-    /// Cost: none, except for a sub-buffer of format 2.4 from a 32-bit machine: which of two alignment rules its tracer
-    /// followed is found by decoding it first.
+    /// Cost: that of [`Grammar::new`].
     pub fn new(
         bytes: &'a [u8],
         header: &Header,
@@ -45,16 +31,9 @@ impl<'a> Decoder<'a> {
         channel: Channel<'_>,
         markers: &'a Markers,
     ) -> Decoder<'a> {
-        let decoder = Decoder::with_ids(bytes, header, used, channel, markers.ids(channel));
-        let rules = AlignRule::candidates(header);
-        let fits = |rule| decoder.clone().with_rule(rule).all(|event| event.is_ok());
-        match rules {
-            [_, _, ..] => match rules.iter().copied().find(|&rule| fits(rule)) {
-                Some(rule) => decoder.with_rule(rule),
-                None => decoder,
-            },
-            _ => decoder,
-        }
+        let bytes = first(bytes, used);
+        let grammar = Grammar::new(bytes, header, channel, markers);
+        Decoder { bytes, grammar, at: Position::first(header), stopped: false }
     }
 
     pub(super) fn with_ids(
@@ -64,123 +43,38 @@ impl<'a> Decoder<'a> {
         channel: Channel<'_>,
         ids: Ids<'a>,
     ) -> Decoder<'a> {
-        let rule = AlignRule::candidates(header).first().copied().unwrap_or(AlignRule::Capped);
-        let used = usize::try_from(used).unwrap_or(usize::MAX).min(bytes.len());
-        Decoder {
-            bytes: bytes.get(..used).unwrap_or_default(),
-            layout: Layout::new(header, channel, rule),
-            ids,
-            bounds: None,
-            offset: header.len(),
-            now: header.begin,
-            stopped: false,
-        }
+        let grammar = Grammar::with_ids(header, channel, ids);
+        Decoder { bytes: first(bytes, used), grammar, at: Position::first(header), stopped: false }
     }
 
-    pub(super) fn with_rule(mut self, rule: AlignRule) -> Decoder<'a> {
-        self.layout.rule = rule;
-        self
+    pub(super) fn with_rule(self, rule: AlignRule) -> Decoder<'a> {
+        Decoder { grammar: self.grammar.with_rule(rule), ..self }
     }
 
     /// Rejects whatever bytes that are no event could be taken for.
-    pub(super) fn strict(mut self, bounds: TimeBounds) -> Decoder<'a> {
-        self.bounds = Some(bounds);
-        self
+    pub(super) fn strict(self, bounds: TimeBounds) -> Decoder<'a> {
+        Decoder { grammar: self.grammar.strict(bounds), ..self }
     }
 
     /// The same decoder, at another event.
-    pub(super) fn at(&self, offset: usize, now: u64) -> Decoder<'a> {
-        Decoder { offset, now, stopped: false, ..self.clone() }
+    pub(super) fn at(&self, offset: usize, time: u64) -> Decoder<'a> {
+        Decoder { at: Position { offset, time }, stopped: false, ..self.clone() }
     }
 
     /// End of the last event, or of the header before the first one.
     pub fn offset(&self) -> usize {
-        self.offset
+        self.at.offset
     }
 
     /// Time of the last event, or of the sub-buffer's beginning before the first one.
     pub fn time(&self) -> u64 {
-        self.now
+        self.at.time
     }
+}
 
-    fn event(&self) -> Result<Event<'a>, StopReason> {
-        let head = match self.layout.form {
-            Form::Short => {
-                Head::short(self.bytes, &self.layout, self.offset, self.now, self.bounds.is_some())
-            }
-            _ => Head::v1(self.bytes, &self.layout, self.offset, self.now),
-        }?;
-        let event = self.payload(&head)?;
-        match self.bounds {
-            Some(bounds) => self.check(&event, bounds).map(|()| event),
-            None => Ok(event),
-        }
-    }
-
-    fn payload(&self, head: &Head) -> Result<Event<'a>, StopReason> {
-        let Layout { endian, rule, form, .. } = self.layout;
-        let marker = self.ids.get(head.id);
-        let mut tsc = head.tsc;
-        let (payload, end) = if let Some(marker) = marker {
-            let plan = marker.plan(rule);
-            let payload = match form {
-                Form::Short => head.end + to_boundary(head.end, plan.boundary),
-                _ => head.end + head.v1_payload_pad(&self.layout),
-            };
-            let place = Place { endian, rule, alignment: marker.alignment() };
-            let end = match (plan.fixed, head.data) {
-                (Some(len), None) => payload + len,
-                (_, None) => place.payload_end(marker.fields(), self.bytes, payload)?,
-                (_, Some(_)) => {
-                    // The field that is marked so is in the header already.
-                    let held = usize::from(marker.fields().first().is_some_and(|field| field.compact));
-                    let fields = marker.fields().get(held..).unwrap_or_default();
-                    place.payload_end(fields, self.bytes, payload)?
-                }
-            };
-            if let Some(declared) = head.size.filter(|&size| size != end - payload) {
-                return Err(StopReason::Size { declared, computed: end - payload });
-            }
-            if form != Form::Short {
-                tsc = head.v1_time(self.bytes, &self.layout, payload)?;
-            }
-            (payload, end)
-        } else {
-            let unknown = StopReason::UnknownId(head.id);
-            let size = head.size.filter(|_| self.bounds.is_none()).ok_or(unknown)?;
-            // The payload's alignment is not known: all that are possible must agree.
-            if form == Form::Short && self.layout.pad(head.end, 8) != 0 {
-                return Err(unknown);
-            }
-            (head.end, head.end.saturating_add(size))
-        };
-        if end > self.bytes.len() {
-            return Err(StopReason::Truncated);
-        }
-        Ok(Event {
-            tsc,
-            id: head.id,
-            start: head.start,
-            end,
-            payload: payload..end,
-            marker,
-            bytes: self.bytes,
-            endian,
-            rule,
-            data: head.data,
-        })
-    }
-
-    fn check(&self, event: &Event<'_>, bounds: TimeBounds) -> Result<(), StopReason> {
-        if event.tsc < self.now {
-            return Err(StopReason::TimeBackwards(event.tsc));
-        }
-        let beyond = bounds.last_tsc.is_some_and(|last| last.is_before(event.tsc));
-        if beyond || event.tsc > bounds.not_after {
-            return Err(StopReason::TimeBeyond(event.tsc));
-        }
-        Ok(())
-    }
+fn first(bytes: &[u8], used: u64) -> &[u8] {
+    let used = usize::try_from(used).unwrap_or(usize::MAX).min(bytes.len());
+    bytes.get(..used).unwrap_or_default()
 }
 
 impl<'a> Iterator for Decoder<'a> {
@@ -188,20 +82,15 @@ impl<'a> Iterator for Decoder<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.stopped || self.offset >= self.bytes.len() {
+        if self.stopped {
             return None;
         }
-        match self.event() {
-            Ok(event) => {
-                self.offset = event.end;
-                self.now = event.tsc;
-                Some(Ok(event))
-            }
-            Err(reason) => {
-                self.stopped = true;
-                Some(Err(Stop { offset: self.offset, reason }))
-            }
+        let event = self.grammar.event(self.bytes, self.at)?;
+        match &event {
+            Ok(event) => self.at = Position::after(event),
+            Err(_) => self.stopped = true,
         }
+        Some(event)
     }
 }
 
@@ -211,7 +100,7 @@ impl std::iter::FusedIterator for Decoder<'_> {}
 mod tests {
     use super::*;
     use crate::ltt::prefix::LastTsc;
-    use crate::ltt::{Announcement, Endian, Version};
+    use crate::ltt::{Announcement, Endian, StopReason, Version};
 
     const HEADER_LEN: usize = 68;
 

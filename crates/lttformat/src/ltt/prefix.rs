@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::align::AlignRule;
-use super::decoder::TimeBounds;
+use super::grammar::TimeBounds;
 use super::{Channel, Decoder, Header, Markers, Stop, StopReason, Tally};
 
 /// Decoding attempts that one search may make, in events per byte searched.
