@@ -39,7 +39,7 @@ macro_rules! store {
 
 impl Endian {
     load! { u16: u16; u32: u32; u64: u64; }
-    store! { put_u32: u32; put_u64: u64; }
+    store! { put_u16: u16; put_u32: u32; put_u64: u64; }
 }
 
 #[cfg(test)]

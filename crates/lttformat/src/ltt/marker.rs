@@ -78,6 +78,11 @@ impl Marker {
         self.alignment
     }
 
+    /// Sizes of C's types that its format was read with.
+    pub fn sizes(&self) -> TypeSizes {
+        self.sizes
+    }
+
     /// Its fields in order; empty also when they are not known.
     pub fn fields(&self) -> &[Field] {
         self.fields.as_deref().unwrap_or_default()
