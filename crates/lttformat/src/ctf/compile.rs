@@ -31,9 +31,11 @@ type Steps = Vec<usize>;
 #[derive(Debug)]
 pub(super) struct Compiler {
     endian: Endian,
-    /// Nodes and comparisons that may still be spent: many times the text's length. Types that are declared once and used
-    /// again and again would otherwise unfold to any size.
-    budget: u64,
+    /// Nodes that may still be made. Types that are declared once and used again and again would otherwise unfold to any
+    /// size; tracers spell out nearly all of them, with dozens of bytes for each.
+    nodes: u64,
+    /// Comparisons that may still be made in looking up names.
+    comparisons: u64,
     /// Enumerations are declared once and used often; compiled ones by the address of their mappings.
     enumerations: HashMap<*const Mapping, Arc<Enumeration>>,
 }
@@ -83,13 +85,18 @@ struct Part<'p, 'c> {
 
 impl Compiler {
     pub(super) fn new(endian: Endian, text_len: usize) -> Compiler {
-        let budget = (text_len as u64).saturating_mul(16).saturating_add(1 << 16);
-        Compiler { endian, budget, enumerations: HashMap::new() }
+        let text_len = text_len as u64;
+        Compiler {
+            endian,
+            nodes: (text_len / 4).saturating_add(1 << 14),
+            comparisons: text_len.saturating_mul(4).saturating_add(1 << 20),
+            enumerations: HashMap::new(),
+        }
     }
 
     /// Compiles the part that follows the ones in `context`.
     pub(super) fn compile(&mut self, kind: &Type, context: &mut Context<'_>) -> Result<Node> {
-        self.spend(kind.nodes(), context.place)?;
+        spend(&mut self.nodes, kind.nodes(), context.place)?;
         let mut part =
             Part { compiler: self, context, frames: Vec::new(), steps: Vec::new(), fills: Vec::new() };
         let mut node = part.node(kind)?;
@@ -97,16 +104,6 @@ impl Compiler {
             fill(&mut node, &steps, slot);
         }
         Ok(node)
-    }
-
-    fn spend(&mut self, cost: u64, place: &str) -> Result<()> {
-        self.budget = self.budget.checked_sub(cost).ok_or_else(|| Error::Class {
-            what: "size",
-            place: place.into(),
-            expected: "types in proportion to their text",
-            found: "far more fields than text".into(),
-        })?;
-        Ok(())
     }
 
     fn integer(&self, integer: &IntegerType) -> Integer {
@@ -193,7 +190,8 @@ impl Part<'_, '_> {
         };
         let places: HashMap<&str, usize> =
             options.iter().enumerate().map(|(place, option)| (&*option.name, place)).collect();
-        self.compiler.spend(enumeration.ranges().count() as u64, self.context.place)?;
+        let labels = enumeration.ranges().count() as u64;
+        spend(&mut self.compiler.comparisons, labels, self.context.place)?;
         let ranges = enumeration
             .ranges()
             .filter_map(|(from, to, label)| places.get(label).map(|place| (from, to, *place)));
@@ -239,7 +237,7 @@ impl Part<'_, '_> {
             _ => 0,
         });
         let comparisons = own.chain(before).map(|len| len as u64 + 1).sum();
-        self.compiler.spend(comparisons, self.context.place)?;
+        spend(&mut self.compiler.comparisons, comparisons, self.context.place)?;
         let rooted = SCOPES.iter().enumerate().find_map(|(scope, root)| {
             let (start, rest) = path.split_at_checked(root.len())?;
             (!rest.is_empty() && start.iter().zip(*root).all(|(name, part)| **name == **part))
@@ -302,6 +300,16 @@ impl Part<'_, '_> {
             _ => Err(self.error("lengths and tags", "fewer different ones", "more than any tracer uses")),
         }
     }
+}
+
+fn spend(budget: &mut u64, cost: u64, place: &str) -> Result<()> {
+    *budget = budget.checked_sub(cost).ok_or_else(|| Error::Class {
+        what: "size",
+        place: place.into(),
+        expected: "types in proportion to their text",
+        found: "far more fields than text".into(),
+    })?;
+    Ok(())
 }
 
 /// Follows names through nested structures.
