@@ -13,7 +13,7 @@ mod ctf_writer;
 
 use ctf_writer::{Machine, PAGE, Release, Stream, metadata};
 use lttformat::ctf::TraceClass;
-use lttformat::ctf::scan::{CutReason, Depth, Piece, Scan, ScanOptions};
+use lttformat::ctf::scan::{CutReason, Depth, Piece, ReadAt, Scan, ScanOptions};
 use proptest::prelude::*;
 
 const MACHINE: Machine =
@@ -215,4 +215,36 @@ proptest! {
         }
         map(&class(), &file, Depth::All);
     }
+}
+
+/// Counts the bytes that are read.
+struct Counting<'a>(&'a [u8], std::cell::Cell<u64>);
+
+impl ReadAt for Counting<'_> {
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<()> {
+        self.1.set(self.1.get() + buffer.len() as u64);
+        self.0.read_exact_at(offset, buffer)
+    }
+}
+
+#[test]
+fn a_file_full_of_headers_costs_no_more_than_its_length() {
+    // Each claims a packet of 16 MiB, and each is interrupted by the next.
+    let mut header = packets(3, 1)[0][..84].to_vec();
+    header[48..56].copy_from_slice(&(1_u64 << 20).to_le_bytes());
+    header[56..64].copy_from_slice(&(1_u64 << 27).to_le_bytes());
+    let file = header.repeat((24 << 20) / 84);
+    let class = class();
+    let counting = Counting(&file, 0.into());
+    let mut scan = Scan::new(&class, &counting, ScanOptions::default());
+    let mut pieces = 0;
+    while scan.next().unwrap().is_some() {
+        pieces += 1;
+    }
+    assert!(pieces > 90_000, "{pieces}");
+    assert!(counting.1.get() < 6 * file.len() as u64, "{}", counting.1.get());
 }

@@ -15,6 +15,9 @@ pub enum Generation {
     V2_8,
 }
 
+/// Longest header and context in bytes that is believed.
+const MAX_LEN: usize = 4096;
+
 /// Place of an integer: whole bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
@@ -126,6 +129,14 @@ impl PacketLayout {
             bits = start.saturating_add(size);
         }
         layout.len = usize::try_from(bits.div_ceil(8)).unwrap_or(usize::MAX);
+        if layout.len > MAX_LEN {
+            return Err(Error::Class {
+                what: "packet header and context",
+                place: place.into(),
+                expected: "4096 bytes at most",
+                found: layout.len.to_string(),
+            });
+        }
         Ok(layout)
     }
 

@@ -79,7 +79,6 @@ mod tsdl;
 mod uuid;
 mod value;
 mod walk;
-mod window;
 
 pub use class::{EnvValue, EventClass, StreamClass, TraceClass};
 pub use clock::Clock;
@@ -97,4 +96,3 @@ pub use stop::{Stop, StopReason};
 pub use tally::{Tally, tally};
 pub use uuid::Uuid;
 pub use value::{Elements, Enum, Fields, Value, Variant};
-pub use window::ReadAt;

@@ -8,8 +8,9 @@ use std::fmt;
 use std::io;
 use std::ops::Range;
 
-use super::window::{ReadAt, Window};
 use super::{Error, PACKET_MAGIC, PacketHeader, Stop, StopReason, StreamClass, Tally, TraceClass, tally};
+pub use crate::ReadAt;
+use crate::window::Window;
 
 /// What packets may look like, and how much is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +147,7 @@ pub enum CutReason {
 
 /// Iterates over the pieces of a data file.
 ///
-/// Cost: reads the file once, and searches it for the begin of packets; memory for two of the largest packets.
+/// Cost: searches the file for the begin of packets, and then reads each packet; memory: one packet and 256 KiB.
 #[derive(Debug)]
 pub struct Scan<'t, R> {
     trace: &'t TraceClass,
@@ -155,6 +156,8 @@ pub struct Scan<'t, R> {
     offset: u64,
     /// What each packet of this trace begins with.
     start: Vec<u8>,
+    /// Bytes that a header may need.
+    longest_header: usize,
     stream: Option<(u64, Option<u64>)>,
     previous: Option<PacketHeader>,
 }
@@ -167,8 +170,10 @@ impl<'t, R: ReadAt> Scan<'t, R> {
             crate::ltt::Endian::Big => PACKET_MAGIC.to_be_bytes().to_vec(),
         };
         start.extend(trace.uuid().iter().flat_map(|uuid| uuid.0));
+        let longest_header =
+            trace.streams().iter().map(|stream| stream.layout().len()).max().unwrap_or_default();
         let window = Window::new(file);
-        Scan { trace, options, window, offset: 0, start, stream: None, previous: None }
+        Scan { trace, options, window, offset: 0, start, longest_header, stream: None, previous: None }
     }
 
     /// The next piece; `None` at the end of the file.
@@ -180,7 +185,6 @@ impl<'t, R: ReadAt> Scan<'t, R> {
         if offset >= end {
             return Ok(None);
         }
-        self.window.forget(offset);
         let (header, stream, len) = match self.check(offset)? {
             Ok(found) => found,
             Err(reason) => {
@@ -190,6 +194,7 @@ impl<'t, R: ReadAt> Scan<'t, R> {
             }
         };
         let limit = end.min(offset.saturating_add(len));
+        // Before the whole packet is read: a file full of headers must not cost its square.
         if let Some(next) = self.find(offset + 1, limit)? {
             let reason = CutReason::ShortWrite { expected: len, found: next - offset };
             return Ok(Some(self.cut(next, reason)));
@@ -198,12 +203,12 @@ impl<'t, R: ReadAt> Scan<'t, R> {
             let reason = CutReason::ShortWrite { expected: len, found: limit - offset };
             return Ok(Some(self.cut(limit, reason)));
         }
+        let whole = memory_len(limit - offset);
         // Not followed by a packet: perhaps the crash came while it was written.
         let suspicious = limit == end || self.check_after(limit, &header)?.is_err();
-        let page_size = self.options.page_size;
         let decode = suspicious || self.options.depth == Depth::All;
-        let used = header.content_size / 8;
-        let bytes = self.window.get(offset..limit)?;
+        let (used, page_size) = (header.content_size / 8, self.options.page_size);
+        let bytes = self.window.get(offset, whole)?;
         let blank = blank_page(bytes, used, page_size).map(|at| CutReason::BlankPage { at });
         let tally = decode.then(|| tally(stream, &header, bytes));
         // An event that the metadata does not know is no damage: metadata may have been lost as well.
@@ -221,7 +226,7 @@ impl<'t, R: ReadAt> Scan<'t, R> {
         self.offset = limit;
         self.stream.get_or_insert((header.stream_id, header.stream_instance_id));
         self.previous = Some(header.clone());
-        let bytes = self.window.get(offset..limit)?;
+        let bytes = self.window.get(offset, whole)?;
         Ok(Some(Piece::Packet(Packet { offset, header, used, bytes, missing, tally })))
     }
 
@@ -233,10 +238,8 @@ impl<'t, R: ReadAt> Scan<'t, R> {
 
     /// Checks the header at `offset`, and gives the length of its packet, which the file may not hold.
     fn check(&mut self, offset: u64) -> io::Result<Result<(PacketHeader, &'t StreamClass, u64), CutReason>> {
-        let longest = self.trace.streams().iter().map(|stream| stream.layout().len()).max().unwrap_or(0);
-        let end = self.window.file_len().min(offset.saturating_add(longest as u64));
         let trace = self.trace;
-        let bytes = self.window.get(offset.min(end)..end)?;
+        let bytes = self.window.get(offset, self.longest_header)?;
         let (header, stream) = match trace.packet(bytes) {
             Ok(found) => found,
             Err(error) => return Ok(Err(error.into())),
@@ -274,16 +277,15 @@ impl<'t, R: ReadAt> Scan<'t, R> {
 
     /// The first packet that begins from `from` on before `to`, by its header, and that the file holds wholly.
     fn find(&mut self, from: u64, to: u64) -> io::Result<Option<u64>> {
-        const STEP: u64 = 256 << 10;
         let mut from = from;
         // What packets begin with may lie across the end of a stretch, and across `to`.
-        let overlap = (self.start.len() as u64).saturating_sub(1);
+        let overlap = self.start.len().saturating_sub(1);
         while from < to {
-            let end = to.min(from + STEP);
-            self.window.forget(from.saturating_sub(self.options.max_len));
-            let stretch = from..self.window.file_len().min(end + overlap);
-            let Some(at) = memchr::memmem::find(self.window.get(stretch)?, &self.start) else {
-                from = end;
+            let stretch = self.window.stretch(from, self.start.len())?;
+            let wanted = memory_len(to - from).saturating_add(overlap);
+            let stretch = stretch.get(..wanted).unwrap_or(stretch);
+            let Some(at) = memchr::memmem::find(stretch, &self.start) else {
+                from += stretch.len().saturating_sub(overlap).max(1) as u64;
                 continue;
             };
             let candidate = from + at as u64;
@@ -297,18 +299,22 @@ impl<'t, R: ReadAt> Scan<'t, R> {
     }
 
     fn is_blank(&mut self, from: u64, to: u64) -> io::Result<bool> {
-        const STEP: u64 = 256 << 10;
         let mut from = from;
         while from < to {
-            let end = to.min(from + STEP);
-            self.window.forget(from);
-            if self.window.get(from..end)?.iter().any(|&byte| byte != 0) {
+            let stretch = self.window.stretch(from, 1)?;
+            let stretch = stretch.get(..memory_len(to - from)).unwrap_or(stretch);
+            if stretch.iter().any(|&byte| byte != 0) {
                 return Ok(false);
             }
-            from = end;
+            from += stretch.len().max(1) as u64;
         }
         Ok(true)
     }
+}
+
+/// Lengths of what is read at once: of packets, which have to fit memory.
+fn memory_len(len: u64) -> usize {
+    usize::try_from(len).unwrap_or(usize::MAX)
 }
 
 /// Whether a packet may come after another one of its stream.
