@@ -72,7 +72,8 @@ impl<'a> Decoder<'a> {
     }
 }
 
-fn first(bytes: &[u8], used: u64) -> &[u8] {
+/// The bytes of a sub-buffer that hold header and events.
+pub(super) fn first(bytes: &[u8], used: u64) -> &[u8] {
     let used = usize::try_from(used).unwrap_or(usize::MAX).min(bytes.len());
     bytes.get(..used).unwrap_or_default()
 }

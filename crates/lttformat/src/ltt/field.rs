@@ -115,18 +115,45 @@ impl Place {
         bytes: &[u8],
         payload: usize,
     ) -> Result<usize, StopReason> {
-        let mut at = payload;
+        self.fields_end(fields, bytes, payload, payload)
+    }
+
+    /// End of a payload, from those of its fields that are at `at` and behind.
+    pub(super) fn fields_end(
+        self,
+        fields: &[Field],
+        bytes: &[u8],
+        payload: usize,
+        mut at: usize,
+    ) -> Result<usize, StopReason> {
         for field in fields {
             at = match field.size {
                 0 => {
                     let rest = bytes.get(at..).ok_or(StopReason::Truncated)?;
-                    at + rest.iter().position(|&byte| byte == 0).ok_or(StopReason::Unterminated)? + 1
+                    at + nul(rest).ok_or(StopReason::Unterminated)? + 1
                 }
                 size => at + self.rule.pad(at - payload, size, self.alignment) + usize::from(size),
             };
         }
         if at > bytes.len() { Err(StopReason::Truncated) } else { Ok(at) }
     }
+}
+
+/// Place of the first NUL.
+///
+/// Most strings in traces are short, and to call what is fast for long ones takes longer than to search one.
+#[inline]
+pub(super) fn nul(bytes: &[u8]) -> Option<usize> {
+    const LOW: u128 = u128::MAX / 0xff;
+    if let Some(first) = bytes.first_chunk() {
+        let word = u128::from_le_bytes(*first);
+        // The highest bit of each zero byte; those above the lowest zero byte may be wrong.
+        let zeros = word.wrapping_sub(LOW) & !word & (LOW << 7);
+        if zeros != 0 {
+            return usize::try_from(zeros.trailing_zeros() / 8).ok();
+        }
+    }
+    memchr::memchr(0, bytes)
 }
 
 /// Iterator over an event's fields and their values, in the order of the format. Decodes as it goes; no allocation.
@@ -176,4 +203,20 @@ fn integer(field: &Field, value: u64) -> Value<'static> {
     }
     let unused = 64 - 8 * u32::from(field.size);
     Value::I64((value << unused).cast_signed() >> unused)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::nul;
+
+    proptest! {
+        #[test]
+        fn the_first_nul_is_found(bytes in prop::collection::vec(prop_oneof![0..3_u8, 0x7f..0x82_u8, any::<u8>()], 0..40)) {
+            prop_assert_eq!(nul(&bytes), bytes.iter().position(|&byte| byte == 0));
+            let text: Vec<u8> = bytes.iter().map(|&byte| byte.max(1)).chain([0]).collect();
+            prop_assert_eq!(nul(&text), Some(bytes.len()));
+        }
+    }
 }

@@ -13,10 +13,10 @@ use super::{Channel, Event, Header, Stop, StopReason};
 /// borrow them meanwhile keeps the other two.
 #[derive(Clone, Debug)]
 pub struct Grammar<'m> {
-    layout: Layout,
-    ids: Ids<'m>,
+    pub(super) layout: Layout,
+    pub(super) ids: Ids<'m>,
     /// Set: nothing doubtful is accepted, as needed where nobody says how long the events are.
-    bounds: Option<TimeBounds>,
+    pub(super) bounds: Option<TimeBounds>,
 }
 
 /// A place between two events.

@@ -32,6 +32,7 @@ mod metadata;
 pub mod prefix;
 pub mod scan;
 mod stop;
+mod stride;
 mod tally;
 mod tracefile;
 mod version;

@@ -1,6 +1,8 @@
 //! Counts the events of a sub-buffer.
 
-use super::{Channel, Decoder, Event, Header, Markers, Stop};
+use super::decoder::first;
+use super::stride::Strides;
+use super::{Channel, Event, Grammar, Header, Markers, Position, Stop};
 
 /// What decoding a sub-buffer found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,14 +27,18 @@ impl Tally {
     #[inline]
     pub(super) fn count(&mut self, event: &Result<Event<'_>, Stop>) {
         match event {
-            Ok(event) => {
-                self.events += 1;
-                self.end = event.end;
-                self.first_time.get_or_insert(event.tsc);
-                self.last_time = Some(event.tsc);
-            }
+            Ok(event) => self.pass(Position::after(event)),
             Err(stop) => self.stop = Some(*stop),
         }
+    }
+
+    /// Counts an event that ends here.
+    #[inline]
+    fn pass(&mut self, end: Position) {
+        self.events += 1;
+        self.end = end.offset;
+        self.first_time.get_or_insert(end.time);
+        self.last_time = Some(end.time);
     }
 
     /// Whether all events could be decoded, up to the end of the bytes that were said to hold them.
@@ -43,11 +49,26 @@ impl Tally {
 
 /// Counts the events in the first `used` bytes of a sub-buffer; nothing else of them is decoded.
 ///
-/// Cost: that of the [`Decoder`].
+/// The outcome is that of the [`Decoder`](super::Decoder); events of formats 2.x take less than half of its time.
 pub fn tally(bytes: &[u8], header: &Header, used: u64, channel: Channel<'_>, markers: &Markers) -> Tally {
+    let bytes = first(bytes, used);
+    let grammar = Grammar::new(bytes, header, channel, markers);
+    let mut strides = Strides::new(&grammar);
     let mut tally = Tally::new(header);
-    for event in Decoder::new(bytes, header, used, channel, markers) {
+    let mut at = Position::first(header);
+    loop {
+        if let Some(strides) = &mut strides {
+            while let Some(next) = strides.pass(bytes, at) {
+                tally.pass(next);
+                at = next;
+            }
+        }
+        let Some(event) = grammar.event(bytes, at) else { break };
         tally.count(&event);
+        match event {
+            Ok(event) => at = Position::after(&event),
+            Err(_) => break,
+        }
     }
     tally
 }
