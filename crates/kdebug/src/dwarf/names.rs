@@ -69,7 +69,7 @@ impl Names {
     }
 
     /// Which wanted name a `DW_AT_name` is, if any. Indexed strings have to be resolved to an offset
-    /// first: see [`Unit::string_offset`](super::units::Unit::string_offset).
+    /// first: see [`Debug::direct`](super::units::Debug::direct).
     pub(crate) fn lookup(&self, value: &AttributeValue<Slice<'_>>) -> Option<u32> {
         match value {
             AttributeValue::DebugStrRef(offset) => self.strings.get(offset.0),
