@@ -107,7 +107,7 @@ pub fn ltt_scan(data: &[u8]) {
     let depth = if how & 1 == 0 { Depth::Suspicious } else { Depth::All };
     let channel = CHANNELS[usize::from(how >> 1) % CHANNELS.len()];
     let file = input.rest();
-    let options = ScanOptions { limits, depth, signature: None };
+    let options = ScanOptions { limits, depth, ..ScanOptions::default() };
     let mut scan = Scan::new(file, channel, None, &options);
     let mut end = 0;
     while let Some(piece) = scan.next().expect("memory can be read") {

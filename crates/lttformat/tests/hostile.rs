@@ -12,7 +12,7 @@
 mod writer;
 
 use lttformat::ltt::prefix::{Evidence, LastTsc, Stage, valid_prefix};
-use lttformat::ltt::scan::{Limits, Records};
+use lttformat::ltt::scan::{Piece, Scan, ScanOptions};
 use lttformat::ltt::{Channel, Completion, Decoder, Header, Markers, complete, tally};
 use proptest::prelude::*;
 use writer::{Writer, machine, markers, values};
@@ -122,18 +122,11 @@ proptest! {
         let len = complete(&mut record, &completion).unwrap();
         prop_assert_eq!(record.len(), len);
         let file = record.repeat(3);
-        let mut records = Records::new(&file, Limits::default());
-        prop_assert!(records.by_ref().all(|record| record.used == prefix.valid));
-        prop_assert_eq!(records.cut(), None);
-    }
-
-    #[test]
-    fn any_file(bytes in prop::collection::vec(any::<u8>(), 0..300), page_size in 0..200_u64, max_len: u64) {
-        let limits = Limits { page_size, max_len };
-        let mut records = Records::new(&bytes, limits);
-        prop_assert_eq!(records.by_ref().count(), 0);
-        prop_assert_eq!(records.cut().is_some(), !bytes.is_empty());
-        prop_assert_eq!(records.resume(0), None);
+        let mut scan = Scan::new(&file, Channel::Data(b"other"), None, &ScanOptions::default());
+        while let Some(piece) = scan.next().unwrap() {
+            let Piece::Record(record) = piece else { panic!("{piece:?}") };
+            prop_assert_eq!(record.used, prefix.valid);
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lttformat::ltt::prefix::{Evidence, LastTsc, Rule, Stage, valid_prefix};
-use lttformat::ltt::scan::{Limits, Records};
+use lttformat::ltt::scan::{Piece, Record, Scan, ScanOptions};
 use lttformat::ltt::{Channel, Clock, Decoder, Event, Header, Kind, Markers, TypeSizes, Value, tally};
 
 fn fixture(name: &str) -> PathBuf {
@@ -34,15 +34,27 @@ fn read_trace(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     files
 }
 
+/// The records of a file, of which there is nothing else.
+fn for_each_record(file: &[u8], mut each: impl FnMut(Record<'_>)) {
+    let mut scan = Scan::new(file, Channel::Data(b""), None, &ScanOptions::default());
+    while let Some(piece) = scan.next().unwrap() {
+        match piece {
+            Piece::Record(record) => each(record),
+            Piece::Cut(cut) => panic!("{cut}"),
+        }
+    }
+}
+
 fn learn(files: &BTreeMap<String, Vec<u8>>) -> Markers {
     let is_metadata = |name: &str| name.starts_with("control/metadata_");
-    let metadata = files.iter().filter(|(name, _)| is_metadata(name)).map(|(_, file)| file);
     let mut markers = None;
-    for record in metadata.flat_map(|file| Records::new(file, Limits::default())) {
-        let markers = markers.get_or_insert_with(|| Markers::new(&record.header));
-        let tally = markers.learn(&record.header, record.bytes, record.used);
-        assert!(tally.is_complete(), "{tally:?}");
-        assert_eq!(tally.end as u64, record.used);
+    for (_, file) in files.iter().filter(|(name, _)| is_metadata(name)) {
+        for_each_record(file, |record| {
+            let markers = markers.get_or_insert_with(|| Markers::new(&record.header));
+            let tally = markers.learn(&record.header, record.bytes, record.used);
+            assert!(tally.is_complete(), "{tally:?}");
+            assert_eq!(tally.end as u64, record.used);
+        });
     }
     let markers = markers.expect("a trace has metadata");
     assert_eq!(markers.conflicts(), []);
@@ -68,8 +80,7 @@ fn decodes_like_the_viewer(slice: &str, traces: &[&str]) {
                 Header::parse(file).unwrap().version,
                 name.rsplit_once('_').unwrap().0.as_bytes(),
             );
-            let mut records = Records::new(file, Limits::default());
-            for record in records.by_ref() {
+            for_each_record(file, |record| {
                 let tally = tally(record.bytes, &record.header, record.used, channel, &markers);
                 assert_eq!(tally.stop, None, "{trace}/{name} at {}", record.offset);
                 assert_eq!(tally.end as u64, record.used, "{trace}/{name} at {}", record.offset);
@@ -77,8 +88,7 @@ fn decodes_like_the_viewer(slice: &str, traces: &[&str]) {
                 if tally.events > 0 {
                     *counts.entry(name.clone()).or_insert(0) += tally.events;
                 }
-            }
-            assert_eq!(records.cut(), None, "{trace}/{name}");
+            });
         }
         assert_eq!(counts, printed(&events, trace, "expected-intact (core only)"), "{trace}");
     }
@@ -136,7 +146,7 @@ fn values_and_times_of_the_last_printed_events() {
         // "name: seconds.nanoseconds (stream), …, { field = value, … }"
         let mut decoded = Vec::new();
         for (name, file) in files.iter().filter(|(name, _)| !name.contains("metadata")) {
-            for record in Records::new(file, Limits::default()) {
+            for_each_record(file, |record| {
                 let clock = Clock::new(&record.header);
                 let channel = Channel::Data(b"");
                 for event in Decoder::new(record.bytes, &record.header, record.used, channel, &markers) {
@@ -144,7 +154,7 @@ fn values_and_times_of_the_last_printed_events() {
                     let marker = String::from_utf8_lossy(event.marker.unwrap().name()).into_owned();
                     decoded.push((clock.ns(event.tsc).unwrap(), marker, name.clone(), render(&event)));
                 }
-            }
+            });
         }
         let mut compared = 0;
         for line in lines.iter().map(|line| line.as_str().unwrap()) {
@@ -174,12 +184,14 @@ fn an_event_written_but_not_committed() {
     let slice = fixture("X2-i386-2cpu");
     let files = read_trace(&slice.join("expected/k1flight"));
     let markers = learn(&files);
-    let expected = Records::new(&files["control/flight-processes_1"], Limits::default()).last().unwrap();
-    assert_eq!(expected.used, 280);
+    let mut expected = Vec::new();
+    for_each_record(&files["control/flight-processes_1"], |record| expected = record.bytes.to_vec());
+    let closed = Header::parse(&expected).unwrap();
+    assert_eq!(closed.used(closed.record_len()), Some(280));
 
     // Its begin finds the header in the core file.
     let core = std::fs::read(slice.join("core.elf")).unwrap();
-    let headers = core.windows(4096).filter(|bytes| bytes[..8] == expected.bytes[..8]);
+    let headers = core.windows(4096).filter(|bytes| bytes[..8] == expected[..8]);
     let (memory, header) =
         headers.filter_map(|bytes| Some((bytes, Header::parse(bytes).ok()?))).next().unwrap();
     assert_eq!(header.used(4096), None);
@@ -197,6 +209,6 @@ fn an_event_written_but_not_committed() {
     };
     let prefix = valid_prefix(memory, &header, channel, &markers, &evidence);
     assert_eq!((prefix.valid, prefix.events, prefix.rule, prefix.doubtful), (280, 13, Rule::Written, false));
-    assert_eq!(prefix.last_time, expected.header.end);
-    assert_eq!(memory[header.len()..280], expected.bytes[header.len()..280]);
+    assert_eq!(prefix.last_time, closed.end);
+    assert_eq!(memory[header.len()..280], expected[header.len()..280]);
 }

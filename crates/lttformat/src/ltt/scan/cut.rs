@@ -71,6 +71,14 @@ pub enum CutReason {
         /// Its own.
         begin: u64,
     },
+    /// It is newer than the records that follow, which are in order.
+    #[error("expected a begin up to the following records' {next}, found {begin}")]
+    Ahead {
+        /// Its own begin in cycles.
+        begin: u64,
+        /// Begin of the record that follows.
+        next: u64,
+    },
     /// The file ends within it.
     #[error("expected {expected} bytes, found the end of the file after {found}")]
     Partial {
@@ -86,12 +94,6 @@ pub enum CutReason {
         expected: u64,
         /// Bytes there are.
         found: u64,
-    },
-    /// A page of zeros lies within its events: it never reached the disk.
-    #[error("expected events, found a page of zeros at byte {at} of the record")]
-    BlankPage {
-        /// Offset in the record.
-        at: u64,
     },
     /// Its header is right, its events are not.
     #[error("{0}")]

@@ -6,92 +6,58 @@
 //!
 //! # What makes a record whole
 //!
-//! Its header must be one of this trace, closed, not older than the one before, with a possible length. Headers do not show
-//! pages that were lost within a record. So events are decoded where there is reason to ([`Depth`]): they must be known, in
-//! order, not later than the record's end, and the last one must end where the header says. A record with events whose ids
-//! nobody announced cannot be judged by them; it is whole unless another record begins within it.
+//! * Its header is one of this trace, closed, not older than the record before, with a possible length.
+//! * No other header of this trace begins within its length: a short write is followed by the next record at any byte. A
+//!   header repeats the trace's start time and clock, which no event holds by chance.
+//! * No sector of its events is blank.
+//! * Its events decode, in order, none later than the record's end, and the last one ends where the header says. Events whose
+//!   ids nobody announced cannot be judged, and so are no damage unless [all markers](ScanOptions::all_markers) are known.
 //!
-//! Nothing that is whole is ever given up for what surrounds it.
+//! The first of these is looked at in every record, the others where there is reason to: [`Depth`].
+//!
+//! What is damaged ends where the next header of this trace begins, and that record is judged by itself: nothing that is whole is
+//! given up for what surrounds it. Should two neighbours contradict each other, the one after them decides.
 
 mod cut;
+mod magic;
+mod rules;
 mod verdict;
 
 use std::io;
 
-use memchr::memmem;
-
 pub use cut::{Cut, CutReason};
+use magic::Magic;
+use rules::{Candidate, Rules};
+pub use rules::{Limits, Signature};
 use verdict::Verdict;
 
-use super::{Channel, Endian, Header, Markers, Tally, Version};
+use super::{Channel, Header, Markers, Tally};
+use crate::Error;
 pub use crate::ReadAt;
 use crate::window::Window;
 
-/// What records of a file may look like at most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Page size of the traced machine, or a divisor of it: records are multiples of it.
-    pub page_size: u64,
-    /// Largest sub-buffer of the traced kernel.
-    pub max_len: u64,
-}
-
-impl Default for Limits {
-    /// 4 KiB pages, records of 64 MiB at most.
-    fn default() -> Limits {
-        Limits { page_size: 4096, max_len: 64 << 20 }
-    }
-}
-
-/// Which records' events are decoded.
+/// Which records are looked into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Depth {
-    /// Of the first and the last record, of those before damage, and of those with a page that begins with zeros.
+    /// The first and the last one, those before and after damage, and those with a page that begins with zeros or as a record
+    /// does. What a crash or a full disk leaves is found by that.
     #[default]
     Suspicious,
-    /// Of all.
+    /// All. Finds records, too, that were overwritten while they were copied.
     All,
 }
 
 /// How to scan.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct ScanOptions {
     /// What records may look like.
     pub limits: Limits,
-    /// Which are decoded.
+    /// Which are looked into.
     pub depth: Depth,
     /// The trace that records must be of; that of the file's first whole record if `None`.
     pub signature: Option<Signature>,
-}
-
-/// What all records of one trace share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Signature {
-    /// Trace format.
-    pub version: Version,
-    /// Byte order.
-    pub endian: Endian,
-    /// Size of a pointer in bytes.
-    pub arch_size: u8,
-    /// Largest alignment.
-    pub alignment: u8,
-    /// Wall clock at the start of the trace: seconds since 1970, and microseconds.
-    pub start_time: (u64, u64),
-    /// `start_freq` and `freq_scale`.
-    pub clock: (u64, u32),
-}
-
-impl From<&Header> for Signature {
-    fn from(header: &Header) -> Signature {
-        Signature {
-            version: header.version,
-            endian: header.endian,
-            arch_size: header.arch_size,
-            alignment: header.alignment,
-            start_time: (header.start_time_sec, header.start_time_usec),
-            clock: (header.start_freq, header.freq_scale),
-        }
-    }
+    /// The markers are all there ever were, so that an event with another id is damage.
+    pub all_markers: bool,
 }
 
 /// A stretch of a file.
@@ -121,56 +87,37 @@ pub struct Record<'a> {
 /// Bytes that a header may need; more than any has.
 const HEADER: usize = 128;
 
-/// Bytes of candidates that a search may decode, as a multiple of the file: a file full of headers must not cost its square.
-const EFFORT: u64 = 4;
-
 /// Yields the [`Piece`]s of a file, in order.
 ///
-/// Cost: reads each byte about once, in large pieces; memory: one record and 256 KiB. Decodes what [`Depth`] says. Searching for
-/// the next record after damage is linear, too: after decoding four times the file's bytes in vain it trusts headers.
+/// Cost: linear in the file, whatever is in it. Each byte is read about once, in large pieces, and searched for headers once at
+/// most: within a record that is looked into, or behind a damaged one. Records that are decoded do not overlap, because what
+/// holds another header is not decoded. Memory: twice the longest record, and half a MiB.
 #[derive(Clone, Debug)]
 pub struct Scan<'m, R> {
     window: Window<R>,
     channel: Channel<'m>,
     markers: Option<&'m Markers>,
-    limits: Limits,
     depth: Depth,
-    signature: Option<Signature>,
-    /// Length of all records up to format 2.4, once one is known to be whole.
-    fixed_len: Option<u64>,
-    previous_begin: u64,
+    all_markers: bool,
+    rules: Rules,
     offset: u64,
-    /// Where the next record begins, found by the search that ended the cut before.
-    found: Option<Candidate>,
-    effort: u64,
+    /// The piece before was a cut.
+    after_cut: bool,
 }
 
-/// A record with a right header.
-#[derive(Clone, Debug)]
-struct Candidate {
-    offset: u64,
-    header: Header,
-    len: usize,
-    used: u64,
-    /// Set once its events were looked at.
-    verdict: Option<Verdict>,
-}
-
-impl Candidate {
-    fn end(&self) -> u64 {
-        self.offset + self.len as u64
-    }
-
-    /// Whether it is longer than its data need, in a format whose records are not.
-    ///
-    /// That is so on a machine with pages larger than the file's limits say, or if the length is wrong.
-    fn is_oddly_long(&self, page: u64) -> bool {
-        self.header.version.has_short_records() && self.len as u64 - self.used >= page
-    }
+/// What is to become of a candidate.
+enum Judgement {
+    Whole {
+        tally: Option<Tally>,
+        is_certain: bool,
+    },
+    /// Another header begins at this offset of the file.
+    Short(u64),
+    Broken(CutReason),
 }
 
 impl<'m, R: ReadAt> Scan<'m, R> {
-    /// Scans `file`, whose records are of `channel`.
+    /// Scans `file`, whose records are of `channel`, from its beginning; that need not be the beginning of a record.
     ///
     /// Without markers no events are decoded, except those of the metadata channel.
     pub fn new(
@@ -179,299 +126,217 @@ impl<'m, R: ReadAt> Scan<'m, R> {
         markers: Option<&'m Markers>,
         options: &ScanOptions,
     ) -> Scan<'m, R> {
+        let ScanOptions { limits, depth, signature, all_markers } = *options;
+        let rules = Rules { limits, signature, fixed_len: None, previous_begin: 0 };
         let window = Window::new(file);
-        let effort = window.file_len().saturating_mul(EFFORT);
-        Scan {
-            window,
-            channel,
-            markers,
-            limits: options.limits,
-            depth: options.depth,
-            signature: options.signature,
-            fixed_len: None,
-            previous_begin: 0,
-            offset: 0,
-            found: None,
-            effort,
-        }
+        Scan { window, channel, markers, depth, all_markers, rules, offset: 0, after_cut: false }
     }
 
     /// The next piece; `None` at the end of the file.
     ///
-    /// Errors: what reading the file failed with.
+    /// Errors: what reading the file failed with; calling again tries again.
     #[expect(clippy::should_implement_trait, reason = "a record is lent from the scan's own memory")]
     pub fn next(&mut self) -> io::Result<Option<Piece<'_>>> {
-        if self.offset >= self.window.file_len() {
+        let offset = self.offset;
+        if offset >= self.window.file_len() {
             return Ok(None);
         }
-        let candidate = match self.found.take() {
-            Some(candidate) => Ok(candidate),
-            None => self.candidate(self.offset)?,
-        };
-        let candidate = match candidate {
+        let rest = self.window.file_len() - offset;
+        let candidate = match self.rules.check(self.window.get(offset, HEADER)?, offset, rest) {
             Ok(candidate) => candidate,
-            Err(reason) => return self.cut(reason, None).map(Some),
+            Err(reason) => return self.cut_from_header(reason).map(Some),
         };
-        match self.judge(candidate)? {
-            Ok(candidate) => self.whole(candidate).map(Some),
-            Err((candidate, reason)) => self.cut(reason, Some(&candidate)).map(Some),
-        }
+        let cut = match self.judge(&candidate)? {
+            Judgement::Whole { tally, is_certain } => {
+                return self.accept(candidate, tally, is_certain).map(Some);
+            }
+            Judgement::Short(next) => {
+                let reason = CutReason::ShortWrite { expected: candidate.len as u64, found: next - offset };
+                self.cut(next, reason)
+            }
+            Judgement::Broken(reason) => {
+                let end = self.next_header(candidate.end())?;
+                self.cut(end, reason)
+            }
+        };
+        Ok(Some(cut))
     }
 
-    /// Accepts a record.
-    fn whole(&mut self, candidate: Candidate) -> io::Result<Piece<'_>> {
+    fn accept(
+        &mut self,
+        candidate: Candidate,
+        tally: Option<Tally>,
+        is_certain: bool,
+    ) -> io::Result<Piece<'_>> {
+        let bytes = self.window.get(candidate.offset, candidate.len)?;
+        // One that may be wrong itself must not be what the others are measured by.
+        self.rules = if is_certain {
+            self.rules.after(&candidate)
+        } else {
+            Rules { previous_begin: candidate.header.begin, ..self.rules }
+        };
         self.offset = candidate.end();
-        self.previous_begin = candidate.header.begin;
-        self.signature.get_or_insert_with(|| Signature::from(&candidate.header));
-        if !candidate.header.version.has_short_records() {
-            self.fixed_len.get_or_insert(candidate.len as u64);
-        }
-        let Candidate { offset, header, len, used, verdict } = candidate;
-        let tally = verdict.and_then(Verdict::tally);
-        let bytes = self.window.get(offset, len)?;
-        Ok(Piece::Record(Record { offset, header, used, bytes, tally }))
+        self.after_cut = false;
+        let Candidate { offset, header, used, .. } = candidate;
+        Ok(Piece::Record(Record { offset, header, used: used as u64, bytes, tally }))
     }
 
-    /// Gives up the bytes from here to the next record.
-    fn cut(&mut self, reason: CutReason, claimed: Option<&Candidate>) -> io::Result<Piece<'_>> {
-        let start = self.offset;
-        self.found = self.search(start + 1, self.window.file_len())?;
-        let end = self.found.as_ref().map_or(self.window.file_len(), |next| next.offset);
+    fn cut<'a>(&mut self, end: u64, reason: CutReason) -> Piece<'a> {
+        let range = self.offset..end;
         self.offset = end;
-        let reason = match claimed {
-            Some(claimed) if end < claimed.end() => {
-                CutReason::ShortWrite { expected: claimed.len as u64, found: end - start }
+        self.after_cut = true;
+        Piece::Cut(Cut { range, reason })
+    }
+
+    /// Cuts what does not begin with the header of a record.
+    fn cut_from_header<'a>(&mut self, reason: CutReason) -> io::Result<Piece<'a>> {
+        let offset = self.offset;
+        let zeros = self.zeros(offset)?;
+        // The first bytes of a header may be zeros, but not those of the magic number.
+        let end = self.next_header(zeros.saturating_sub(HEADER as u64).max(offset + 1))?;
+        let (found, is_followed) = (end - offset, end < self.window.file_len());
+        let header_len = self.rules.signature.map_or(0, |known| known.version.header_len());
+        let reason = match reason {
+            _ if end <= zeros => CutReason::Blank,
+            _ if is_followed && found < header_len as u64 => {
+                // Part of the next header was taken for the rest of this one.
+                let found = usize::try_from(found).unwrap_or(header_len);
+                CutReason::Header(Error::Short { expected: header_len, found })
             }
-            None if self.is_blank(start, end)? => CutReason::Blank,
-            _ => reason,
+            CutReason::Partial { expected, .. } if is_followed => CutReason::ShortWrite { expected, found },
+            reason => reason,
         };
-        Ok(Piece::Cut(Cut { range: start..end, reason }))
-    }
-
-    fn is_blank(&mut self, start: u64, end: u64) -> io::Result<bool> {
-        let mut at = start;
-        while at < end {
-            let bytes = self.window.stretch(at, 1)?;
-            let len = usize::try_from(end - at).unwrap_or(usize::MAX).min(bytes.len());
-            if bytes.iter().take(len).any(|&byte| byte != 0) {
-                return Ok(false);
-            }
-            at += len.max(1) as u64;
-        }
-        Ok(true)
-    }
-
-    /// What lies at `offset`, judged by its header.
-    fn candidate(&mut self, offset: u64) -> io::Result<Result<Candidate, CutReason>> {
-        let rest = self.window.file_len().saturating_sub(offset);
-        let rules = self.rules();
-        Ok(rules.check(self.window.get(offset, HEADER)?, offset, rest))
-    }
-
-    /// The rules for headers as of now.
-    fn rules(&self) -> Rules {
-        Rules {
-            limits: self.limits,
-            signature: self.signature,
-            fixed_len: self.fixed_len,
-            previous_begin: self.previous_begin,
-        }
+        Ok(self.cut(end, reason))
     }
 
     /// Looks into a candidate, if there is reason to.
-    fn judge(&mut self, mut candidate: Candidate) -> io::Result<Result<Candidate, (Candidate, CutReason)>> {
-        if candidate.verdict.is_none() && self.is_suspicious(&candidate)? {
-            candidate.verdict = self.verdict(&candidate)?;
+    fn judge(&mut self, candidate: &Candidate) -> io::Result<Judgement> {
+        let end = candidate.end();
+        let after = self.rules.after(candidate);
+        let next = self.glance(end, &after)?;
+        let is_doubtful = self.depth == Depth::All
+            || self.after_cut
+            || self.rules.are_open()
+            || next.is_err()
+            || self.has_odd_page(candidate)?;
+        if !is_doubtful {
+            return Ok(Judgement::Whole { tally: None, is_certain: true });
         }
-        let may_hold_another = match &candidate.verdict {
-            Some(Verdict::Broken(reason)) => {
-                let reason = reason.clone();
-                return Ok(Err((candidate, reason)));
-            }
-            Some(Verdict::Unknown(_)) => true,
-            Some(Verdict::Whole(_)) => candidate.is_oddly_long(self.limits.page_size),
-            None => false,
-        };
-        if may_hold_another && let Some(found) = self.embedded(&candidate)? {
-            let found = found - candidate.offset;
-            let reason = CutReason::ShortWrite { expected: candidate.len as u64, found };
-            return Ok(Err((candidate, reason)));
+        if let Some(inner) = self.search(Some(candidate.offset), candidate.offset + 1, end)? {
+            return Ok(Judgement::Short(inner));
         }
-        Ok(Ok(candidate))
-    }
-
-    /// Decodes a candidate; `None` once too much was decoded in vain.
-    fn verdict(&mut self, candidate: &Candidate) -> io::Result<Option<Verdict>> {
-        if self.effort == 0 {
-            return Ok(None);
+        if let Err(reason) = &next
+            && let Some(reason) = self.contradicted(candidate, &after, reason)?
+        {
+            return Ok(Judgement::Broken(reason));
         }
         let bytes = self.window.get(candidate.offset, candidate.len)?;
-        let page = usize::try_from(self.limits.page_size).unwrap_or(usize::MAX).max(1);
-        let verdict = Verdict::of(bytes, &candidate.header, candidate.used, self.channel, self.markers, page);
-        if matches!(verdict, Verdict::Broken(_)) {
-            self.effort = self.effort.saturating_sub(candidate.len as u64);
-        }
-        Ok(Some(verdict))
-    }
-
-    /// Whether a record's header is not enough.
-    fn is_suspicious(&mut self, candidate: &Candidate) -> io::Result<bool> {
-        let first = self.signature.is_none()
-            || (self.fixed_len.is_none() && !candidate.header.version.has_short_records());
-        if self.depth == Depth::All || first || candidate.end() >= self.window.file_len() {
-            return Ok(true);
-        }
-        let rest = self.window.file_len() - candidate.end();
-        let after = Rules { previous_begin: candidate.header.begin, ..self.rules() };
-        let page = usize::try_from(self.limits.page_size).unwrap_or(usize::MAX).max(1);
-        // In one piece, so that the record need not be read again for a glance at what follows it.
-        let bytes = self.window.get(candidate.offset, candidate.len + HEADER)?;
-        let (record, next) = bytes.split_at_checked(candidate.len).unwrap_or((bytes, &[]));
-        if candidate.is_oddly_long(page as u64) || after.check(next, candidate.end(), rest).is_err() {
-            return Ok(true);
-        }
-        let used = usize::try_from(candidate.used).unwrap_or(usize::MAX);
-        let mut pages = record.get(..used).unwrap_or(record).chunks(page);
-        Ok(pages.any(|page| page.first_chunk::<16>().is_none_or(|start| *start == [0; 16])))
-    }
-
-    /// Where another record begins within a candidate: one that is followed by a third, or by the end of the file.
-    fn embedded(&mut self, candidate: &Candidate) -> io::Result<Option<u64>> {
-        let mut rules = Rules { previous_begin: candidate.header.begin, ..self.rules() };
-        let mut at = candidate.offset + 1;
-        while let Some(found) = self.header_after(at, candidate.end(), &rules)? {
-            let rest = self.window.file_len().saturating_sub(found.end());
-            rules.previous_begin = found.header.begin;
-            let next = self.window.get(found.end(), HEADER)?;
-            if rest == 0 || rules.check(next, found.end(), rest).is_ok() {
-                return Ok(Some(found.offset));
+        let events = bytes.get(..candidate.used).unwrap_or(bytes);
+        let verdict = Verdict::of(events, candidate.offset, &candidate.header, self.channel, self.markers);
+        Ok(match verdict {
+            Verdict::Unknown(Some(Tally { stop: Some(stop), .. })) if self.all_markers => {
+                Judgement::Broken(CutReason::Events(stop))
             }
-            rules.previous_begin = candidate.header.begin;
-            at = found.offset + 1;
-            self.effort = self.effort.saturating_sub(found.len as u64);
-            if self.effort == 0 {
-                break;
-            }
-        }
-        Ok(None)
+            Verdict::Broken(stop) => Judgement::Broken(CutReason::Events(stop)),
+            Verdict::Whole(tally) => Judgement::Whole { tally: Some(tally), is_certain: true },
+            Verdict::Unknown(tally) => Judgement::Whole { tally, is_certain: next.is_ok() },
+        })
     }
 
-    /// The first record that begins in this range and is whole as far as can be told.
-    fn search(&mut self, start: u64, end: u64) -> io::Result<Option<Candidate>> {
-        let rules = self.rules();
-        let mut at = start;
-        while let Some(mut found) = self.header_after(at, end, &rules)? {
-            at = found.offset + 1;
-            found.verdict = self.verdict(&found)?;
-            if !matches!(found.verdict, Some(Verdict::Broken(_))) {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
+    /// Whether a page of a candidate begins with zeros, or as a record does.
+    fn has_odd_page(&mut self, candidate: &Candidate) -> io::Result<bool> {
+        let magic = self.magic();
+        let page = usize::try_from(self.rules.limits.page_size).unwrap_or(usize::MAX).max(1);
+        let bytes = self.window.get(candidate.offset, candidate.len)?;
+        let used = bytes.get(..candidate.used).unwrap_or(bytes);
+        let is_blank = |page: &[u8]| page.first_chunk() == Some(&[0; 16]);
+        Ok(used.chunks(page).any(is_blank) || bytes.chunks(page).skip(1).any(|page| magic.is_at_start(page)))
     }
 
-    /// The first right header that begins in this range.
-    fn header_after(&mut self, start: u64, end: u64, rules: &Rules) -> io::Result<Option<Candidate>> {
+    /// Why a candidate is wrong rather than the record behind it, which fits what was before them but not the candidate.
+    ///
+    /// The third one decides: if it goes with the second only, the first is wrong. Without a third the first is right.
+    fn contradicted(
+        &self,
+        first: &Candidate,
+        after_first: &Rules,
+        reason: &CutReason,
+    ) -> io::Result<Option<CutReason>> {
+        let Ok(second) = self.glance(first.end(), &self.rules)? else { return Ok(None) };
+        let third = self.glance(second.end(), &self.rules.after(&second))?;
+        if third.is_err() || self.glance(second.end(), after_first)?.is_ok() {
+            return Ok(None);
+        }
+        Ok(Some(match *reason {
+            CutReason::Order { previous, begin } => CutReason::Ahead { begin: previous, next: begin },
+            CutReason::Length { found, .. } => CutReason::Length { limit: found, found: first.len as u64 },
+            _ => reason.clone(),
+        }))
+    }
+
+    /// What the header at `offset` begins, by these rules. What is in memory stays.
+    fn glance(&self, offset: u64, rules: &Rules) -> io::Result<Result<Candidate, CutReason>> {
+        let mut header = [0; HEADER];
+        let len = self.window.glance(offset, &mut header)?;
+        let bytes = header.get(..len).unwrap_or_default();
+        Ok(rules.check(bytes, offset, self.window.file_len().saturating_sub(offset)))
+    }
+
+    /// Where the first header of this trace begins from `from` on; the end of the file if there is none.
+    fn next_header(&mut self, from: u64) -> io::Result<u64> {
         let file_len = self.window.file_len();
-        let mut at = start;
-        while at < end {
-            let bytes = self.window.stretch(at, HEADER)?;
-            // Headers that begin in the last bytes of a stretch are found in the next one.
-            let last = at + bytes.len() as u64 >= file_len;
-            let usable = if last { bytes.len() } else { (bytes.len() + 1).saturating_sub(HEADER) };
-            let limit = usize::try_from(end - at).unwrap_or(usize::MAX).min(usable);
-            for start in
-                Magics::new(bytes).take_while(|&start| start < limit + HEADER).filter(|&start| start < limit)
-            {
-                let offset = at + start as u64;
-                let header = bytes.get(start..).unwrap_or_default();
-                if let Ok(candidate) = rules.check(header, offset, file_len - offset) {
-                    return Ok(Some(candidate));
-                }
-            }
+        Ok(self.search(None, from, file_len)?.unwrap_or(file_len))
+    }
+
+    /// Where the first header of this trace begins from `from` on before `until`. What follows `anchor` stays in memory.
+    fn search(&mut self, anchor: Option<u64>, from: u64, until: u64) -> io::Result<Option<u64>> {
+        let (magic, file_len) = (self.magic(), self.window.file_len());
+        let mut at = from;
+        while at < until {
+            let anchor = anchor.unwrap_or(at);
+            let before = usize::try_from(at - anchor).unwrap_or(usize::MAX);
+            let stretch = self.window.stretch(anchor, before.saturating_add(HEADER))?;
+            let bytes = stretch.get(before..).unwrap_or_default();
+            // A header that begins in the last bytes of a stretch is found in the next one.
+            let is_last = at + bytes.len() as u64 >= file_len;
+            let usable = if is_last { bytes.len() } else { (bytes.len() + 1).saturating_sub(HEADER) };
             if usable == 0 {
                 break;
+            }
+            let limit = usize::try_from(until - at).unwrap_or(usize::MAX).min(usable);
+            let is_header = |&start: &usize| {
+                let header = bytes.get(start..).filter(|_| start < limit).map(Header::parse);
+                header.is_some_and(|header| header.is_ok_and(|header| self.rules.knows(&header)))
+            };
+            let searched = bytes.get(..limit.saturating_add(HEADER)).unwrap_or(bytes);
+            if let Some(start) = magic.starts(searched, 0).find(is_header) {
+                return Ok(Some(at + start as u64));
             }
             at += usable as u64;
         }
         Ok(None)
     }
-}
 
-/// Where headers may begin: before each magic number of either byte order.
-struct Magics<'a> {
-    bytes: &'a [u8],
-    /// The next magic number of each byte order.
-    next: [Option<usize>; 2],
-    /// What the last one found means for the long headers.
-    long: Option<usize>,
-}
-
-/// The magic number as a file has it, little-endian and big-endian.
-const MAGICS: [[u8; 4]; 2] = [[0xed, 0xb7, 0xd6, 0x00], [0x00, 0xd6, 0xb7, 0xed]];
-
-impl<'a> Magics<'a> {
-    fn new(bytes: &'a [u8]) -> Magics<'a> {
-        Magics { bytes, next: MAGICS.map(|magic| memmem::find(bytes, &magic)), long: None }
+    fn magic(&self) -> Magic {
+        Magic::new(self.rules.signature.map(|known| (known.endian, known.version)))
     }
-}
 
-impl Iterator for Magics<'_> {
-    type Item = usize;
-
-    fn next(&mut self) -> Option<usize> {
-        if let Some(start) = self.long.take() {
-            return Some(start);
-        }
+    /// Offset of the first byte from `from` on that is not zero, or of the end of the file.
+    fn zeros(&mut self, from: u64) -> io::Result<u64> {
+        const WORDS: usize = 64;
+        let mut at = from;
         loop {
-            let place = self.next.iter().flatten().min().copied()?;
-            for (next, magic) in self.next.iter_mut().zip(MAGICS) {
-                if *next == Some(place) {
-                    let rest = self.bytes.get(place + 1..).unwrap_or_default();
-                    *next = memmem::find(rest, &magic).map(|found| place + 1 + found);
-                }
+            let bytes = self.window.stretch(at, 1)?;
+            let blank =
+                bytes.chunks(WORDS).take_while(|words| words.iter().fold(0, |any, &byte| any | byte) == 0);
+            let words = blank.count() * WORDS;
+            let rest = bytes.get(words..).unwrap_or_default();
+            let zeros = rest.iter().position(|&byte| byte != 0);
+            match zeros {
+                Some(zeros) => return Ok(at + (words + zeros) as u64),
+                None if bytes.is_empty() => return Ok(at),
+                None => at += bytes.len() as u64,
             }
-            self.long = place.checked_sub(40);
-            if let Some(start) = place.checked_sub(16) {
-                return Some(start);
-            }
-        }
-    }
-}
-
-/// What a header must be like.
-struct Rules {
-    limits: Limits,
-    signature: Option<Signature>,
-    fixed_len: Option<u64>,
-    previous_begin: u64,
-}
-
-impl Rules {
-    /// Checks the header at the start of `bytes`, which are `rest` bytes before the end of the file.
-    fn check(&self, bytes: &[u8], offset: u64, rest: u64) -> Result<Candidate, CutReason> {
-        let header = Header::parse(bytes)?;
-        if self.signature.is_some_and(|expected| expected != Signature::from(&header)) {
-            return Err(CutReason::Foreign);
-        }
-        let len = header.record_len();
-        let fixed = self.fixed_len.filter(|_| !header.version.has_short_records());
-        let limit = fixed.unwrap_or(self.limits.max_len).min(self.limits.max_len);
-        let whole_pages = len.checked_rem(self.limits.page_size) == Some(0);
-        if len == 0 || len > limit || !whole_pages || fixed.is_some_and(|fixed| len != fixed) {
-            return Err(CutReason::Length { limit, found: len });
-        }
-        let used = header.used(len).ok_or(CutReason::Used { found: header.lost_or_data_size })?;
-        let (begin, end, previous) = (header.begin, header.end, self.previous_begin);
-        if end < begin {
-            return Err(CutReason::EndBeforeBegin { begin, end });
-        }
-        if begin < previous {
-            return Err(CutReason::Order { previous, begin });
-        }
-        match usize::try_from(len) {
-            Ok(len) if rest >= len as u64 => Ok(Candidate { offset, header, len, used, verdict: None }),
-            _ => Err(CutReason::Partial { expected: len, found: rest }),
         }
     }
 }

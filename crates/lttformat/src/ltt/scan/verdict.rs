@@ -1,33 +1,36 @@
 //! Whether a record's events are what its header says.
 
+use super::super::align::AlignRule;
 use super::super::grammar::{Grammar, Position};
-use super::super::{Channel, Header, Markers, Stop, StopReason, Tally};
-use super::CutReason;
+use super::super::head::Head;
+use super::super::layout::{Form, Layout};
+use super::super::{Channel, Header, Markers, Stop, StopReason, Tally, tally};
 
-/// What decoding a record says about it.
-#[derive(Clone, Debug)]
+/// Stretch that a file system leaves unwritten at the least, counted from the start of the file.
+const SECTOR: usize = 512;
+
+/// What looking at a record's events says about it.
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Verdict {
     /// All events are there.
     Whole(Tally),
-    /// Ids are unknown, so nothing can be said.
+    /// As many as can be told: the event ids are not known.
     Unknown(Option<Tally>),
     /// Events are missing or wrong.
-    Broken(CutReason),
+    Broken(Stop),
 }
 
 impl Verdict {
+    /// Looks at the `events` of the record that begins at `offset`, its header included.
     pub(super) fn of(
-        bytes: &[u8],
+        events: &[u8],
+        offset: u64,
         header: &Header,
-        used: u64,
         channel: Channel<'_>,
         markers: Option<&Markers>,
-        page: usize,
     ) -> Verdict {
-        let used = usize::try_from(used).unwrap_or(usize::MAX).min(bytes.len());
-        let events = bytes.get(..used).unwrap_or_default();
-        if let Some(at) = blank_page(events, page) {
-            return Verdict::Broken(CutReason::BlankPage { at });
+        if let Some(offset) = blank_sector(events, offset, header.len()) {
+            return Verdict::Broken(Stop { offset, reason: StopReason::Blank });
         }
         let own;
         let markers = match (markers, channel) {
@@ -38,53 +41,130 @@ impl Verdict {
             }
             (None, _) => return Verdict::Unknown(None),
         };
-        let tally = decode(events, header, channel, markers);
+        let tally = tally(events, header, events.len() as u64, channel, markers);
+        // Bytes of another record can be events, too, and so can zeros: their times and places show that they are not this one's.
+        let first = tally.first_time.unwrap_or(header.begin);
+        let last = tally.last_time.unwrap_or(header.begin);
+        let blank_from = blank_tail(events, offset, header.len());
+        if first < header.begin || last < first || last > header.end || blank_from.is_some() {
+            let grammar = Grammar::new(events, header, channel, markers);
+            if let Some(stop) = impostor(events, header, &grammar, blank_from) {
+                return Verdict::Broken(stop);
+            }
+        }
         match tally.stop {
             None => Verdict::Whole(tally),
-            Some(Stop { reason: StopReason::UnknownId(_), .. }) => Verdict::Unknown(Some(tally)),
-            Some(stop) => Verdict::Broken(CutReason::Events(stop)),
-        }
-    }
-
-    /// What was counted.
-    pub(super) fn tally(self) -> Option<Tally> {
-        match self {
-            Verdict::Whole(tally) => Some(tally),
-            Verdict::Unknown(tally) => tally,
-            Verdict::Broken(_) => None,
+            Some(stop @ Stop { reason: StopReason::UnknownId(id), .. }) => {
+                let at = Position { offset: stop.offset, time: last };
+                match beyond(events, header, channel, at) {
+                    Some(time) => Verdict::Broken(Stop { reason: StopReason::TimeBeyond(time), ..stop }),
+                    None if may_be_announced(id, header, channel) => Verdict::Unknown(Some(tally)),
+                    None => Verdict::Broken(stop),
+                }
+            }
+            Some(stop) => Verdict::Broken(stop),
         }
     }
 }
 
-/// Decodes the events, and checks what a decoder need not: that times neither go back nor pass the record's end.
-///
-/// Zeros can be a plausible event (id 0 at time 0) over and over; times show that they are not.
-fn decode(events: &[u8], header: &Header, channel: Channel<'_>, markers: &Markers) -> Tally {
-    let grammar = Grammar::new(events, header, channel, markers);
-    let mut tally = Tally::new(header);
+/// Whether some marker may have this id, so that only its announcement is missing.
+fn may_be_announced(id: u16, header: &Header, channel: Channel<'_>) -> bool {
+    // Where ids are the trace's, the lowest two are those of metadata.
+    channel != Channel::Metadata && (header.version.has_channel_ids() || id > 1)
+}
+
+/// The time of the event at this place, whose marker is not known, if the record ends before it: then it is no event.
+fn beyond(events: &[u8], header: &Header, channel: Channel<'_>, at: Position) -> Option<u64> {
+    let rule = AlignRule::candidates(header).first().copied()?;
+    let layout = Layout::new(header, channel, rule);
+    let head = match layout.form {
+        Form::Short => Head::short(events, &layout, at.offset, at.time, false),
+        _ => Head::v1(events, &layout, at.offset, at.time),
+    };
+    head.ok().map(|head| head.tsc).filter(|&tsc| tsc > header.end)
+}
+
+/// Where what decodes cannot be an event: time goes back, or passes the record's end, or it begins in zeros that last to the end
+/// of the events.
+fn impostor(
+    events: &[u8],
+    header: &Header,
+    grammar: &Grammar<'_>,
+    blank_from: Option<usize>,
+) -> Option<Stop> {
     let mut at = Position::first(header);
-    while let Some(event) = grammar.event(events, at) {
-        let wrong = event.as_ref().ok().and_then(|event| match event.tsc {
-            tsc if tsc < at.time => Some(StopReason::TimeBackwards(tsc)),
-            tsc if tsc > header.end => Some(StopReason::TimeBeyond(tsc)),
-            _ => None,
-        });
-        let event = match wrong {
-            Some(reason) => Err(Stop { offset: at.offset, reason }),
-            None => event,
+    while let Some(Ok(event)) = grammar.event(events, at) {
+        let reason = match event.tsc {
+            _ if blank_from.is_some_and(|blank| event.start >= blank) => StopReason::Blank,
+            tsc if tsc < at.time => StopReason::TimeBackwards(tsc),
+            tsc if tsc > header.end => StopReason::TimeBeyond(tsc),
+            _ => {
+                at = Position::after(&event);
+                continue;
+            }
         };
-        tally.count(&event);
-        match event {
-            Ok(event) => at = Position::after(&event),
-            Err(_) => break,
-        }
+        return Some(Stop { offset: at.offset, reason });
     }
-    tally
+    None
 }
 
-/// The first whole page of zeros. No event is so large and so empty.
-fn blank_page(events: &[u8], page: usize) -> Option<u64> {
-    let blank = |bytes: &[u8]| bytes.first_chunk() == Some(&[0; 16]) && bytes.iter().all(|&byte| byte == 0);
-    let nth = events.chunks_exact(page.max(16)).position(blank)?;
-    u64::try_from(nth * page).ok()
+/// The first sector within the events that holds nothing but zeros.
+///
+/// A file system that lost what was to be written there leaves such sectors. Events never do: it would be a hundred fields that
+/// all are zero, in one event, or a hundred events in one instant.
+fn blank_sector(events: &[u8], offset: u64, header_len: usize) -> Option<usize> {
+    let first = first_sector(offset, header_len)?;
+    let nth = events.get(first..)?.chunks_exact(SECTOR).position(is_blank)?;
+    Some(first + nth * SECTOR)
+}
+
+/// Begin of the last, incomplete sector, if its events are nothing but zeros. They may well belong to an event that begins before.
+fn blank_tail(events: &[u8], offset: u64, header_len: usize) -> Option<usize> {
+    let first = first_sector(offset, header_len)?;
+    let tail = events.get(first..)?.chunks_exact(SECTOR).remainder();
+    (!tail.is_empty() && is_blank(tail)).then(|| events.len() - tail.len())
+}
+
+/// Begin of the first sector behind the header of the record at `offset`.
+fn first_sector(offset: u64, header_len: usize) -> Option<usize> {
+    let before = usize::try_from(offset.wrapping_neg() % SECTOR as u64).ok()?;
+    Some(if before < header_len { before + SECTOR } else { before })
+}
+
+fn is_blank(sector: &[u8]) -> bool {
+    sector.first() == Some(&0) && sector.iter().fold(0, |any, &byte| any | byte) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sectors_are_those_of_the_file() {
+        let mut events = vec![1; 5000];
+        events[1024..1536].fill(0);
+        assert_eq!(blank_sector(&events, 0, 68), Some(1024));
+        assert_eq!(blank_sector(&events, 8192, 68), Some(1024));
+        for offset in [1, 511, 4095] {
+            assert_eq!(blank_sector(&events, offset, 68), None);
+        }
+        // At byte 100 of the file the first sector begins with byte 412 of the record.
+        events[412..924].fill(0);
+        assert_eq!(blank_sector(&events, 100, 68), Some(412));
+        // Nor does the header's own count, which may be zeros, mostly.
+        assert_eq!(blank_sector(&[0; 600], 1000, 109), None);
+        assert_eq!(blank_sector(&[0; 512], 0, 68), None);
+        assert_eq!(blank_sector(&[], 0, 68), None);
+    }
+
+    #[test]
+    fn the_last_sector_may_be_incomplete() {
+        let mut events = vec![1; 1100];
+        events[1020..].fill(0);
+        assert_eq!(blank_tail(&events, 0, 68), Some(1024));
+        assert_eq!(blank_tail(&events, 4, 68), Some(1020));
+        assert_eq!(blank_tail(&events, 5, 68), None);
+        assert_eq!(blank_tail(&events[..1024], 0, 68), None);
+        assert_eq!(blank_tail(&[0; 300], 0, 68), None);
+    }
 }
