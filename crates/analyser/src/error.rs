@@ -78,6 +78,40 @@ pub enum Error {
         /// What it is instead.
         found: &'static str,
     },
+    /// The directory is none of a trace.
+    #[error("{}: expected a trace directory, found no trace file in it", path.display())]
+    NoTrace {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// No trace in the core is the one that a directory was written from.
+    #[error("expected the directory's trace in the core ({directory}), found {core}")]
+    NoPair {
+        /// What the directory holds.
+        directory: String,
+        /// What the core holds.
+        core: String,
+    },
+    /// Several traces in the core fit the directory.
+    #[error("expected one trace in the core that fits the directory, found {names}")]
+    SeveralTraces {
+        /// Their names.
+        names: String,
+    },
+    /// Events of a channel are wanted that there is not.
+    #[error("expected one of the channels {found}, found {wanted}")]
+    NoChannel {
+        /// The name that was given.
+        wanted: String,
+        /// The names there are.
+        found: String,
+    },
+    /// A wall clock time was given for a trace of which it is not known when it was started.
+    #[error("expected the begin of CPU 0's metadata, which tells the wall clock, found none")]
+    NoWallClock,
+    /// A time was given for a trace whose clock has no frequency.
+    #[error("expected a clock frequency in the trace's headers, found 0")]
+    NoFrequency,
 }
 
 /// Result of this crate.
@@ -106,6 +140,8 @@ impl Error {
             Error::MissingTypes { .. } => {
                 "if the tracer was built as modules, name their .ko files (with DWARF) with further -d options"
             }
+            Error::SeveralTraces { .. } => "name one of them with --trace",
+            Error::NoWallClock => "give the time since boot, or before the end of the trace",
             _ => return None,
         };
         Some(text.to_owned())

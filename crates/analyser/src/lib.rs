@@ -53,25 +53,35 @@
 //!
 //! A [`Kernel`] and its [`Traces`] are shared by reference; each thread makes its own [`Recorder`].
 
+mod check;
 mod debugfs;
+mod directory;
 mod error;
+pub mod events;
 mod kernel;
 mod log;
 mod matching;
 mod model;
 mod modules;
 mod open;
+mod pairing;
 mod record;
 mod report;
 mod target;
+mod time;
 mod traces;
 
+pub use check::{Aside, Check, CutSummary, FileCheck, Moment, Totals, TraceFormat};
 pub use debugfs::{Debugfs, Entries, Entry, EntryKind, RelayFile, What};
+pub use directory::{Directory, Identity, OpenTracefile, Other, OtherKind, Refused, RefusedKind, Tracefile};
 pub use error::{Error, Result};
 pub use kernel::{CoreSummary, Kernel, KernelSummary};
 pub use log::KernelLog;
+pub use lttformat::ltt::scan::Depth;
 pub use model::{Cause, Channel, Damage, Routes, State, Stream, SubBuffer, Trace, Traces};
 pub use open::OpenOptions;
+pub use pairing::pairing;
 pub use record::{Note, NoteKind, Record, Recorder};
 pub use relaywalk::ltt::Clock;
 pub use report::{Info, StreamSummary, TraceSummary};
+pub use time::TraceClock;

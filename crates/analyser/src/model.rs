@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use lttformat::ltt::{Markers, Version};
+use lttformat::ltt::{Header, Markers, Version};
 pub use relaywalk::{Cause, Damage, Routes, State};
 
 /// Everything found in one kernel.
@@ -19,7 +19,7 @@ pub struct Traces {
 pub struct Trace {
     pub(crate) raw: relaywalk::ltt::Trace,
     pub(crate) channels: Vec<Channel>,
-    pub(crate) version: Option<Version>,
+    pub(crate) header: Option<Header>,
     pub(crate) markers: Option<Markers>,
 }
 
@@ -62,7 +62,13 @@ impl Trace {
     /// Trace format, from the header of any of its sub-buffers.
     #[must_use]
     pub fn version(&self) -> Option<Version> {
-        self.version
+        self.header.as_ref().map(|header| header.version)
+    }
+
+    /// The header of one of its sub-buffers: what all of them share is in it. `None` when none can be read.
+    #[must_use]
+    pub fn header(&self) -> Option<&Header> {
+        self.header.as_ref()
     }
 
     /// Whether it was recording when the machine died.

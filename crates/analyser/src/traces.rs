@@ -33,7 +33,7 @@ fn trace(view: &View, mut raw: relaywalk::ltt::Trace, damage: &mut Vec<relaywalk
     let channels: Vec<Channel> = std::mem::take(&mut raw.channels).into_iter().map(Channel::from).collect();
     let header = first_header(view, &channels);
     let markers = header.as_ref().map(|header| markers(view, &channels, header, damage));
-    Trace { version: header.map(|header| header.version), markers, channels, raw }
+    Trace { header, markers, channels, raw }
 }
 
 /// The header of some sub-buffer. The first slot of any ring always has one: it is written when the ring is made.

@@ -1,0 +1,130 @@
+//! The merged list.
+
+use super::merge::Merge;
+use super::source::{Source, newest};
+use super::{Entry, Selection, Since, ltt};
+use crate::directory::Directory;
+use crate::error::{Error, Result};
+use crate::kernel::Kernel;
+use crate::model::Trace;
+use crate::time::TraceClock;
+
+/// The entries of several streams in the order of their times; of equally old ones that of the lower CPU first, then in the
+/// order of traces and channels.
+///
+/// ```
+/// # fn main() -> analyser::Result<()> {
+/// # let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
+/// use analyser::events::{Events, Selection, What};
+///
+/// let directory = analyser::Directory::open(format!("{fixtures}/K1-2cpu/expected-intact/k1").as_ref())?;
+/// let selection = Selection { last: Some(3), ..Default::default() };
+/// let mut events = Events::of_directory(&directory, &selection)?;
+/// let mut lines = Vec::new();
+/// while let Some(entry) = events.next() {
+///     if let What::Event { name, fields, .. } = &entry.what {
+///         let fields: Vec<_> =
+///             fields.clone().map(|field| format!("{} = {}", field.name.escape_ascii(), field.value)).collect();
+///         lines.push(format!("{} {} {}", entry.cpu, name.escape_ascii(), fields.join(", ")));
+///     }
+/// }
+/// assert_eq!(lines[2], "1 kernel_arch_trap_entry trap_id = 2, ip = 0xffffffff803d7820");
+/// # Ok(())
+/// # }
+/// ```
+pub struct Events<'a> {
+    merge: Merge<'a>,
+    clock: Option<TraceClock>,
+    end: Option<u64>,
+}
+
+/// A stream, and by what it is chosen and sorted.
+type Named<'a> = (ltt::Label, Box<dyn Source + 'a>);
+
+impl<'a> Events<'a> {
+    /// The events of some of a kernel's traces, which share its clock.
+    ///
+    /// Errors: the selection names a channel that there is not, or a wall clock time although the trace's start is not known.
+    /// Damage is in the list.
+    pub fn of_core(kernel: &'a Kernel, traces: &[&'a Trace], selection: &Selection) -> Result<Events<'a>> {
+        let streams = traces.iter().flat_map(|trace| ltt::of_trace(kernel, trace)).collect();
+        Events::new(streams, selection)
+    }
+
+    /// The events of a trace directory. Errors: as [`of_core`](Events::of_core).
+    pub fn of_directory(directory: &'a Directory, selection: &Selection) -> Result<Events<'a>> {
+        Events::new(ltt::of_directory(directory), selection)
+    }
+
+    fn new(mut streams: Vec<Named<'a>>, selection: &Selection) -> Result<Events<'a>> {
+        let clock = streams.first().map(|(label, _)| label.clock);
+        let end = streams.iter_mut().filter_map(|(_, source)| newest(source.as_mut())).max();
+        for wanted in &selection.channels {
+            if !streams.iter().any(|(label, _)| super::selection::is_called(&label.channel, wanted)) {
+                return Err(no_channel(wanted, &streams));
+            }
+        }
+        let from = match (selection.since, clock) {
+            (Some(since), Some(clock)) => start(since, &clock, end)?,
+            _ => 0,
+        };
+        streams.retain(|(label, _)| selection.takes(&label.channel, label.cpu));
+        // Stable: traces and channels stay as they are found.
+        streams.sort_by_key(|(label, _)| label.cpu);
+        let sources = streams.into_iter().map(|(_, source)| source).collect();
+        let merge = match selection.last {
+            Some(count) => Merge::last(sources, count, from),
+            None => Merge::since(sources, from),
+        };
+        Ok(Events { merge, clock, end })
+    }
+
+    /// The next entry, which borrows the list until it is dropped; `None` at the end.
+    ///
+    /// Never fails: a file that cannot be read on is an entry that says so.
+    #[expect(clippy::should_implement_trait, reason = "an iterator's items cannot borrow from it")]
+    #[inline]
+    pub fn next(&mut self) -> Option<Entry<'_>> {
+        self.merge.next()
+    }
+
+    /// Time of the newest event, of whatever channel and CPU, in clock cycles.
+    #[must_use]
+    pub fn end_tsc(&self) -> Option<u64> {
+        self.end
+    }
+
+    /// Time of the newest event, of whatever channel and CPU, on the scale of [`Entry::ns`].
+    #[must_use]
+    pub fn end_ns(&self) -> Option<u64> {
+        self.clock?.ns(self.end?)
+    }
+}
+
+impl std::fmt::Debug for Events<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Events").field("clock", &self.clock).field("end", &self.end).finish_non_exhaustive()
+    }
+}
+
+/// The first time in cycles that is wanted.
+fn start(since: Since, clock: &TraceClock, end: Option<u64>) -> Result<u64> {
+    let ns = match since {
+        Since::Trace(ns) => ns,
+        Since::BeforeEnd(ns) => end.and_then(|end| clock.ns(end)).unwrap_or(0).saturating_sub(ns),
+        Since::Wall(ns) => {
+            // A time before the clock's zero takes everything.
+            clock.wall_ns(0).ok_or(Error::NoWallClock)?;
+            clock.ns_at_wall(ns).unwrap_or(0)
+        }
+    };
+    clock.ns(0).ok_or(Error::NoFrequency)?;
+    Ok(clock.tsc_at(ns).unwrap_or(u64::MAX))
+}
+
+fn no_channel(wanted: &str, streams: &[Named<'_>]) -> Error {
+    let mut names: Vec<_> = streams.iter().map(|(label, _)| label.channel.clone()).collect();
+    names.sort_unstable();
+    names.dedup();
+    Error::NoChannel { wanted: wanted.to_owned(), found: names.join(", ") }
+}
