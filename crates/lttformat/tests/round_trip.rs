@@ -123,6 +123,11 @@ proptest! {
             writer.event(spec, &values(spec, *seed), tsc, 0, false);
         }
         assert_decodes(&writer, Channel::Data(b"cpu"), &markers);
+        // Every event says its size, so that they can be told apart without their markers.
+        let header = Header::parse(&writer.bytes).unwrap();
+        let used = writer.bytes.len() as u64;
+        let count = |markers: &Markers| tally(&writer.bytes, &header, used, Channel::Data(b"cpu"), markers);
+        prop_assert_eq!(count(&Markers::new(&header)), count(&markers));
     }
 
     #[test]

@@ -153,11 +153,13 @@ impl<'m> Grammar<'m> {
         } else {
             let unknown = StopReason::UnknownId(head.id);
             let size = head.size.filter(|_| self.bounds.is_none()).ok_or(unknown)?;
-            // The payload's alignment is not known: all that are possible must agree.
-            if form == Form::Short && self.layout.pad(head.end, 8) != 0 {
-                return Err(unknown);
-            }
-            (head.end, head.end.saturating_add(size))
+            let payload = match form {
+                // Its alignment is not known: all that are possible must agree.
+                Form::Short if self.layout.pad(head.end, 8) != 0 => return Err(unknown),
+                Form::Short => head.end,
+                _ => head.end + head.v1_payload_pad(&self.layout),
+            };
+            (payload, payload.saturating_add(size))
         };
         if end > bytes.len() {
             return Err(StopReason::Truncated);
