@@ -51,11 +51,13 @@ fn write(machine: Machine, specs: &[MarkerSpec], steps: &[Step]) -> [Vec<u8>; 2]
 }
 
 fn decoded(bytes: &[u8], header: &Header, used: u64, channel: Channel<'_>, markers: &Markers) -> Tally {
-    let mut tally = Tally { events: 0, end: header.len(), first_time: None, last_time: None, stop: None };
+    let mut tally =
+        Tally { events: 0, unknown: 0, end: header.len(), first_time: None, last_time: None, stop: None };
     for event in Decoder::new(bytes, header, used, channel, markers) {
         match event {
             Ok(event) => {
                 tally.events += 1;
+                tally.unknown += u64::from(event.marker.is_none());
                 tally.end = event.end;
                 tally.first_time = tally.first_time.or(Some(event.tsc));
                 tally.last_time = Some(event.tsc);

@@ -9,6 +9,8 @@ use super::{Channel, Event, Grammar, Header, Markers, Position, Stop};
 pub struct Tally {
     /// Number of events.
     pub events: u64,
+    /// How many of them no marker is known for, and so were passed by their recorded size.
+    pub unknown: u64,
     /// Offset of the end of the last one, or of the header.
     pub end: usize,
     /// Time of the first event in clock cycles.
@@ -21,13 +23,16 @@ pub struct Tally {
 
 impl Tally {
     pub(super) fn new(header: &Header) -> Tally {
-        Tally { events: 0, end: header.len(), first_time: None, last_time: None, stop: None }
+        Tally { events: 0, unknown: 0, end: header.len(), first_time: None, last_time: None, stop: None }
     }
 
     #[inline]
     pub(super) fn count(&mut self, event: &Result<Event<'_>, Stop>) {
         match event {
-            Ok(event) => self.pass(Position::after(event)),
+            Ok(event) => {
+                self.unknown += u64::from(event.marker.is_none());
+                self.pass(Position::after(event));
+            }
             Err(stop) => self.stop = Some(*stop),
         }
     }

@@ -299,6 +299,25 @@ impl Writer {
         self.written.push(Written { id: 3, tsc, values: vec![Datum::Int(i128::from(tsc))], slot });
     }
 
+    /// The record that the daemon makes of the sub-buffer when its writer leaves it.
+    pub(crate) fn record(&self, end: u64, sub_buffer_size: usize) -> Vec<u8> {
+        let (machine, used) = (self.machine, self.bytes.len());
+        assert!(used <= sub_buffer_size, "{used} bytes do not fit");
+        let [end_at, used_at] = if machine.version < (2, 1) { [16, 32] } else { [8, 52] };
+        let short = machine.version >= (2, 5);
+        let len = if short { used.next_multiple_of(4096) } else { sub_buffer_size };
+        let mut bytes = self.bytes.clone();
+        // What an earlier pass left behind the events.
+        bytes.resize(len, 0x2a);
+        let mut put = |at: usize, value: u64, size| {
+            bytes[at..at + size].copy_from_slice(&machine.int(value, size));
+        };
+        put(end_at, end, 8);
+        put(used_at, if short { used } else { len - used } as u64, 4);
+        put(used_at + 4, len as u64, 4);
+        bytes
+    }
+
     /// Announces a marker, by the events of the metadata channel.
     pub(crate) fn announce(&mut self, channel: &str, marker: &MarkerSpec, format_first: bool) {
         let alignment = if marker.aligned { self.machine.alignment() } else { 0 };

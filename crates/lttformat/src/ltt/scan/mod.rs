@@ -195,7 +195,8 @@ impl<'m, R: ReadAt> Scan<'m, R> {
         // The first bytes of a header may be zeros, but not those of the magic number.
         let end = self.next_header(zeros.saturating_sub(HEADER as u64).max(offset + 1))?;
         let (found, is_followed) = (end - offset, end < self.window.file_len());
-        let header_len = self.rules.signature.map_or(0, |known| known.version.header_len());
+        let next = Header::parse(self.window.get(end, HEADER)?);
+        let header_len = next.map_or(0, |next| next.len());
         let reason = match reason {
             _ if end <= zeros => CutReason::Blank,
             _ if is_followed && found < header_len as u64 => {
@@ -232,11 +233,9 @@ impl<'m, R: ReadAt> Scan<'m, R> {
         }
         let bytes = self.window.get(candidate.offset, candidate.len)?;
         let events = bytes.get(..candidate.used).unwrap_or(bytes);
-        let verdict = Verdict::of(events, candidate.offset, &candidate.header, self.channel, self.markers);
+        let (header, markers) = (&candidate.header, self.markers);
+        let verdict = Verdict::of(events, candidate.offset, header, self.channel, markers, self.all_markers);
         Ok(match verdict {
-            Verdict::Unknown(Some(Tally { stop: Some(stop), .. })) if self.all_markers => {
-                Judgement::Broken(CutReason::Events(stop))
-            }
             Verdict::Broken(stop) => Judgement::Broken(CutReason::Events(stop)),
             Verdict::Whole(tally) => Judgement::Whole { tally: Some(tally), is_certain: true },
             Verdict::Unknown(tally) => Judgement::Whole { tally, is_certain: next.is_ok() },

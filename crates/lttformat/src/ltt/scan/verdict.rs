@@ -28,6 +28,7 @@ impl Verdict {
         header: &Header,
         channel: Channel<'_>,
         markers: Option<&Markers>,
+        all_markers: bool,
     ) -> Verdict {
         if let Some(offset) = blank_sector(events, offset, header.len()) {
             return Verdict::Broken(Stop { offset, reason: StopReason::Blank });
@@ -46,9 +47,11 @@ impl Verdict {
         let first = tally.first_time.unwrap_or(header.begin);
         let last = tally.last_time.unwrap_or(header.begin);
         let blank_from = blank_tail(events, offset, header.len());
-        if first < header.begin || last < first || last > header.end || blank_from.is_some() {
+        let is_untimely = first < header.begin || last < first || last > header.end;
+        let is_unheard_of = all_markers && tally.unknown > 0;
+        if is_untimely || is_unheard_of || blank_from.is_some() {
             let grammar = Grammar::new(events, header, channel, markers);
-            if let Some(stop) = impostor(events, header, &grammar, blank_from) {
+            if let Some(stop) = impostor(events, header, &grammar, blank_from, all_markers) {
                 return Verdict::Broken(stop);
             }
         }
@@ -58,7 +61,9 @@ impl Verdict {
                 let at = Position { offset: stop.offset, time: last };
                 match beyond(events, header, channel, at) {
                     Some(time) => Verdict::Broken(Stop { reason: StopReason::TimeBeyond(time), ..stop }),
-                    None if may_be_announced(id, header, channel) => Verdict::Unknown(Some(tally)),
+                    None if !all_markers && may_be_announced(id, header, channel) => {
+                        Verdict::Unknown(Some(tally))
+                    }
                     None => Verdict::Broken(stop),
                 }
             }
@@ -85,12 +90,13 @@ fn beyond(events: &[u8], header: &Header, channel: Channel<'_>, at: Position) ->
 }
 
 /// Where what decodes cannot be an event: time goes back, or passes the record's end, or it begins in zeros that last to the end
-/// of the events.
+/// of the events, or all markers are known and it has none.
 fn impostor(
     events: &[u8],
     header: &Header,
     grammar: &Grammar<'_>,
     blank_from: Option<usize>,
+    all_markers: bool,
 ) -> Option<Stop> {
     let mut at = Position::first(header);
     while let Some(Ok(event)) = grammar.event(events, at) {
@@ -98,6 +104,7 @@ fn impostor(
             _ if blank_from.is_some_and(|blank| event.start >= blank) => StopReason::Blank,
             tsc if tsc < at.time => StopReason::TimeBackwards(tsc),
             tsc if tsc > header.end => StopReason::TimeBeyond(tsc),
+            _ if all_markers && event.marker.is_none() => StopReason::UnknownId(event.id),
             _ => {
                 at = Position::after(&event);
                 continue;
