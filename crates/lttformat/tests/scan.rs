@@ -377,8 +377,7 @@ fn formats() {
         };
         assert_eq!(begins(&records.concat()), [10, 20, 30, 40, 50], "{version}");
         // A page of the second, and a few bytes of the third are there.
-        let torn = [&records[0], &records[1][..4096], &records[2][..100], &records[3], &records[4]]
-            .map(|part| &part[..]);
+        let torn = [&records[0], &records[1][..4096], &records[2][..100], &records[3], &records[4]];
         assert_eq!(begins(&torn.concat()), [10, 40, 50], "{version}");
         // 2.5 and 2.6: a length that takes in the next record, so that the one after that follows.
         let mut wrong = records.clone();
