@@ -116,7 +116,9 @@ impl Damage {
         let len = tail.bytes.len();
         all.extend([1, header / 2, header, 512, len - 1].map(|keep| Damage::ShortTail { keep }));
         all.extend([Damage::ZeroTail { records: 1 }, Damage::LostTail { records: 1 }]);
-        all.extend([Damage::OpenHeader { record: last }, Damage::Foreign { record: last }]);
+        all.extend([Damage::OpenHeader { record: last }]);
+        // Nothing would tell what trace the file is of.
+        all.extend((last > 0).then_some(Damage::Foreign { record: last }));
         all.extend([512, len / 2].map(|from| Damage::ZeroRest { from }));
         if last < 3 {
             return all.into_iter().filter(|damage| damage.fits(stream, format)).collect();
@@ -152,6 +154,9 @@ impl Damage {
             }
             Damage::ShortWrite { record, keep } => record < last && keep < len(record),
             Damage::WrongSize { record, size } => size as usize != len(record),
+            Damage::Mixed { record } => {
+                record < last && loses_an_event(stream, record, len(record) / 2..len(record))
+            }
             Damage::Altered { record } => first_integer(stream, record).is_some(),
             _ => true,
         }
