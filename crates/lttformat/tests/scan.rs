@@ -254,7 +254,7 @@ fn short_writes_that_add_up() {
 
 #[test]
 fn a_record_from_the_future_does_not_cut_what_follows() {
-    for index in [0, 3, 5] {
+    for index in [0, 3, 5, 6] {
         let mut file = real_file();
         edit(&mut file, index, |header| (header.begin, header.end) = (1 << 60, 1 << 60));
         for scan in [plainly, deeply] {
@@ -291,16 +291,10 @@ fn a_damaged_first_record_does_not_set_the_rules() {
     for (i, change) in cases.into_iter().enumerate() {
         let mut file = real_file();
         edit(&mut file, 0, change);
-        let (records, cuts) = deeply(&file);
-        assert_eq!((records, cuts.len()), (all_but(&[0]), 1), "case {i}: {cuts:?}");
-        // Whether half a record is a whole one only its events tell.
-        let (records, cuts) = plainly(&file);
-        let is_half = i == 1;
-        assert_eq!(
-            (records, cuts.len()),
-            (all_but(if is_half { &[] } else { &[0] }), 1),
-            "case {i}: {cuts:?}"
-        );
+        for scan in [plainly, deeply] {
+            let (records, cuts) = scan(&file);
+            assert_eq!((records, cuts.len()), (all_but(&[0]), 1), "case {i}: {cuts:?}");
+        }
     }
 }
 

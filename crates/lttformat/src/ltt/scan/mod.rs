@@ -89,9 +89,10 @@ const HEADER: usize = 128;
 
 /// Yields the [`Piece`]s of a file, in order.
 ///
-/// Cost: linear in the file, whatever is in it. Each byte is read about once, in large pieces, and searched for headers once at
-/// most: within a record that is looked into, or behind a damaged one. Records that are decoded do not overlap, because what
-/// holds another header is not decoded. Memory: twice the longest record, and half a MiB.
+/// Cost: linear in the file, whatever is in it. Each byte is read once, in large pieces, and searched for headers once at most:
+/// within a record that is looked into, or behind a damaged one; twice between a whole record and the next if there is something
+/// else between them. Records that are decoded do not overlap, because what holds another header is not decoded. Memory: twice the
+/// longest record, and half a MiB.
 #[derive(Clone, Debug)]
 pub struct Scan<'m, R> {
     window: Window<R>,
@@ -127,7 +128,7 @@ impl<'m, R: ReadAt> Scan<'m, R> {
         options: &ScanOptions,
     ) -> Scan<'m, R> {
         let ScanOptions { limits, depth, signature, all_markers } = *options;
-        let rules = Rules { limits, signature, fixed_len: None, previous_begin: 0 };
+        let rules = Rules { limits, signature, fixed_len: None, previous: (0, 0) };
         let window = Window::new(file);
         Scan { window, channel, markers, depth, all_markers, rules, offset: 0, after_cut: false }
     }
@@ -173,7 +174,7 @@ impl<'m, R: ReadAt> Scan<'m, R> {
         self.rules = if is_certain {
             self.rules.after(&candidate)
         } else {
-            Rules { previous_begin: candidate.header.begin, ..self.rules }
+            Rules { previous: candidate.times(), ..self.rules }
         };
         self.offset = candidate.end();
         self.after_cut = false;
@@ -226,8 +227,9 @@ impl<'m, R: ReadAt> Scan<'m, R> {
         if let Some(inner) = self.search(Some(candidate.offset), candidate.offset + 1, end)? {
             return Ok(Judgement::Short(inner));
         }
-        if let Err(reason) = &next
-            && let Some(reason) = self.contradicted(candidate, &after, reason)?
+        if next.is_err()
+            && end < self.window.file_len()
+            && let Some(reason) = self.contradicted(candidate, &after)?
         {
             return Ok(Judgement::Broken(reason));
         }
@@ -252,24 +254,28 @@ impl<'m, R: ReadAt> Scan<'m, R> {
         Ok(used.chunks(page).any(is_blank) || bytes.chunks(page).skip(1).any(|page| magic.is_at_start(page)))
     }
 
-    /// Why a candidate is wrong rather than the record behind it, which fits what was before them but not the candidate.
+    /// Why a candidate is wrong rather than the next record, which fits what was before them but not the candidate.
     ///
-    /// The third one decides: if it goes with the second only, the first is wrong. Without a third the first is right.
-    fn contradicted(
-        &self,
-        first: &Candidate,
-        after_first: &Rules,
-        reason: &CutReason,
-    ) -> io::Result<Option<CutReason>> {
-        let Ok(second) = self.glance(first.end(), &self.rules)? else { return Ok(None) };
-        let third = self.glance(second.end(), &self.rules.after(&second))?;
-        if third.is_err() || self.glance(second.end(), after_first)?.is_ok() {
-            return Ok(None);
-        }
-        Ok(Some(match *reason {
+    /// The third one decides: if it goes with the second only, the first is wrong. Without a third the first is right, unless
+    /// it is their times that contradict each other and the second's is none that an earlier pass may have left.
+    fn contradicted(&mut self, first: &Candidate, after_first: &Rules) -> io::Result<Option<CutReason>> {
+        let start = self.next_header(first.end())?;
+        let Err(reason) = self.glance(start, after_first)? else { return Ok(None) };
+        let Ok(second) = self.glance(start, &self.rules)? else { return Ok(None) };
+        let with_first = self.glance(second.end(), after_first)?;
+        let with_second = self.glance(second.end(), &self.rules.after(&second))?;
+        let is_first_wrong = match (with_first, with_second) {
+            (Ok(third), Ok(_)) => third.header.begin < first.header.end,
+            (Err(_), Ok(_)) => true,
+            (_, Err(_)) => {
+                let (_, previous_end) = self.rules.previous;
+                matches!(reason, CutReason::Order { .. }) && second.header.begin >= previous_end
+            }
+        };
+        Ok(is_first_wrong.then_some(match reason {
             CutReason::Order { previous, begin } => CutReason::Ahead { begin: previous, next: begin },
             CutReason::Length { found, .. } => CutReason::Length { limit: found, found: first.len as u64 },
-            _ => reason.clone(),
+            reason => reason,
         }))
     }
 

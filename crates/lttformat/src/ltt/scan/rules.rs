@@ -57,8 +57,8 @@ pub(super) struct Rules {
     pub(super) signature: Option<Signature>,
     /// Length of all records up to format 2.4, once it is known.
     pub(super) fixed_len: Option<u64>,
-    /// Begin of the last whole record.
-    pub(super) previous_begin: u64,
+    /// Begin and end of the last whole record.
+    pub(super) previous: (u64, u64),
 }
 
 /// What the header at some place of a file claims to begin: a record that fits the rules.
@@ -73,6 +73,10 @@ pub(super) struct Candidate {
 impl Candidate {
     pub(super) fn end(&self) -> u64 {
         self.offset + self.len as u64
+    }
+
+    pub(super) fn times(&self) -> (u64, u64) {
+        (self.header.begin, self.header.end)
     }
 }
 
@@ -89,7 +93,7 @@ impl Rules {
             limits: self.limits,
             signature: self.signature.or(Some(Signature::from(&record.header))),
             fixed_len: self.fixed_len.or(fixed_len),
-            previous_begin: record.header.begin,
+            previous: record.times(),
         }
     }
 
@@ -110,7 +114,7 @@ impl Rules {
             usize::try_from(found).ok().filter(|_| is_possible).ok_or(CutReason::Length { limit, found })?;
         let used = header.used(found).and_then(|used| usize::try_from(used).ok());
         let used = used.ok_or(CutReason::Used { found: header.lost_or_data_size })?;
-        let (begin, end, previous) = (header.begin, header.end, self.previous_begin);
+        let (begin, end, (previous, _)) = (header.begin, header.end, self.previous);
         if end < begin {
             return Err(CutReason::EndBeforeBegin { begin, end });
         }
