@@ -51,9 +51,11 @@ mod damage;
 pub mod debugfs;
 #[cfg(test)]
 mod fake;
+mod files;
 mod layout;
 pub mod list;
 pub mod ltt;
+pub mod lttng;
 pub mod markers;
 mod memory;
 mod mirror;

@@ -1,6 +1,7 @@
 //! What a walker needs from the crashed machine. Implemented by whoever opened the core and the debug information.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::{Abi, Layout, PhysAddr, Symbol, VirtAddr};
@@ -33,6 +34,12 @@ pub trait Target: Sync {
     /// Numbers that only the platform knows: `vmemmap`, `page_offset`, `arch_pfn_offset`, `SECTION_SIZE_BITS`,
     /// `MAX_PHYSMEM_BITS`, `NR_CPUS` …, and enumerators of the debug information.
     fn constant(&self, name: &str) -> Option<u64>;
+
+    /// Run-time addresses of a loaded module's writable data (`.data`, `.bss`), for searches where symbols are missing. None by
+    /// default.
+    fn module_data(&self, _module: &str) -> Vec<Range<u64>> {
+        Vec::new()
+    }
 }
 
 impl fmt::Debug for dyn Target + '_ {

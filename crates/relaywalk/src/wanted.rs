@@ -1,6 +1,6 @@
 //! What all walkers together need to know of a kernel's types and symbols.
 
-use crate::{cpu, debugfs, list, ltt, markers, pages, percpu, relay, vfs};
+use crate::{cpu, debugfs, files, list, ltt, lttng, markers, pages, percpu, relay, vfs};
 
 /// Names to look up in debug information.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,10 +19,11 @@ pub fn wanted() -> Wanted {
     let structs = [
         ltt::STRUCTS,
         ltt::HEADER_STRUCTS,
-        ltt::ROOT_STRUCTS,
+        lttng::STRUCTS,
         relay::STRUCTS,
         debugfs::ROOT_STRUCTS,
         debugfs::RECOGNISE_STRUCTS,
+        files::STRUCTS,
         list::STRUCTS,
         markers::STRUCTS,
         pages::STRUCTS,
@@ -31,6 +32,7 @@ pub fn wanted() -> Wanted {
     ];
     let symbols = [
         ltt::SYMBOLS,
+        lttng::SYMBOLS,
         relay::SYMBOLS,
         debugfs::ROOT_SYMBOLS,
         debugfs::RECOGNISE_SYMBOLS,

@@ -48,6 +48,6 @@ pub(crate) use channel::RELAY_VERSION;
 pub(crate) use header::STRUCTS as HEADER_STRUCTS;
 pub(crate) use kernel::SYMBOLS;
 pub use model::{Channel, Clock, Stream, Trace, Walk};
-pub(crate) use roots::{Recogniser, STRUCTS as ROOT_STRUCTS};
+pub(crate) use roots::Recogniser;
 pub(crate) use types::STRUCTS;
 pub use walk::walk;

@@ -6,28 +6,16 @@ use super::Kernel;
 use super::channel::{BufferRef, ChannelInfo, RELAY_VERSION};
 use super::types::{Era, Position, Traces};
 use crate::debugfs::{FileKinds, Tree, What};
+use crate::files::Files;
 use crate::list;
 use crate::memory;
-use crate::mirror::{self, Mirror, mirrors};
+use crate::mirror::{self, Mirror};
 use crate::{Cause, Damage, Routes, Target, VirtAddr};
-
-mirrors! {
-    /// A process, as far as its files go.
-    Task = "task_struct" { needs { tasks: "tasks", files: "files" } may {} }
-    /// Open files of a process.
-    Files = "files_struct" { needs { table: "fdt" } may {} }
-    /// Table of open files.
-    FdTable = "fdtable" { needs { count: "max_fds", files: "fd" } may {} }
-    /// An open file.
-    File = "file" { needs { fops: "f_op", dentry: "f_path.dentry" | "f_dentry" } may {} }
-}
 
 /// Traces that a list may hold.
 const MAX_TRACES: usize = 1000;
 /// Relay channels that a list may hold.
 const MAX_CHANNELS: usize = 65536;
-/// Processes that a list may hold: the kernel's own limit of process numbers.
-const MAX_TASKS: usize = 4 << 20;
 
 /// A buffer found on its own, with the channel that it says it belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -123,43 +111,28 @@ fn relay_channels(kernel: &Kernel<'_>, damage: &mut Vec<Damage>) -> Vec<Find> {
 fn open_files(kernel: &Kernel<'_>, damage: &mut Vec<Damage>) -> Vec<Find> {
     let target = kernel.target;
     let kinds = FileKinds::new(target);
-    let shapes = (mirror::find::<Task>(target, &[]), mirror::find::<Files>(target, &[]));
-    let more = (mirror::find::<FdTable>(target, &[]), mirror::find::<File>(target, &[]));
-    let ((Ok(task), Ok(files)), (Ok(table), Ok(file))) = (shapes, more) else { return Vec::new() };
-    let (Some(init), Some(vfs)) = (kernel.symbol("init_task"), &kernel.types.vfs) else { return Vec::new() };
+    let (Some(files), Some(vfs)) = (Files::new(target), &kernel.types.vfs) else { return Vec::new() };
     if !kinds.knows_ltt() {
         return Vec::new();
     }
-    let nodes = list::walk(target, init.offset(task.tasks.offset), MAX_TASKS);
-    damage.extend(nodes.broken.map(|(at, cause)| Damage::new("list of processes", at, cause)));
     let mut seen = HashSet::new();
-    let mut finds = Vec::new();
-    for node in nodes.addrs {
-        let at = node.back(task.tasks.offset).offset(task.files.offset);
-        let Ok(files_addr) = memory::word(target, at).map(VirtAddr) else { continue };
-        if files_addr.is_null() || !seen.insert(files_addr) {
-            continue;
-        }
-        let open = || {
-            let table_addr = files.read(target, files_addr).ok()?.maybe_pointer(Some(&files.table))?;
-            let image = table.read(target, table_addr).ok()?;
-            let count = image.uint(&table.count).ok()?.min(memory::MAX_WORDS);
-            memory::words(target, image.pointer(&table.files).ok()?, count).ok()
+    let mut buffers = Vec::new();
+    files.visit(damage, &mut |open| {
+        let buffer = || {
+            let image = &open.image;
+            let fops = image.pointer(&files.file.fops).ok().filter(|fops| kinds.is_ltt(*fops));
+            let dentry =
+                vfs.dentry.read(target, fops.and(image.maybe_pointer(Some(&files.file.dentry)))?).ok()?;
+            let inode = vfs.inode.read(target, dentry.maybe_pointer(Some(&vfs.dentry.inode))?).ok()?;
+            inode.maybe_pointer(Some(&vfs.inode.private))
         };
-        for addr in open().unwrap_or_default().into_iter().filter(|&addr| addr != 0) {
-            let buffer = || {
-                let image = file.read(target, VirtAddr(addr)).ok()?;
-                let fops = image.pointer(&file.fops).ok().filter(|fops| kinds.is_ltt(*fops));
-                let dentry =
-                    vfs.dentry.read(target, fops.and(image.maybe_pointer(Some(&file.dentry)))?).ok()?;
-                let inode = vfs.inode.read(target, dentry.maybe_pointer(Some(&vfs.dentry.inode))?).ok()?;
-                inode.maybe_pointer(Some(&vfs.inode.private))
-            };
-            let Some(buffer) = buffer().filter(|buffer| seen.insert(*buffer)) else { continue };
-            match locate(kernel, buffer) {
-                Ok(find) => finds.push(find),
-                Err(cause) => damage.push(Damage::new("buffer of an open file", buffer, cause)),
-            }
+        buffers.extend(buffer().filter(|buffer| seen.insert(*buffer)));
+    });
+    let mut finds = Vec::new();
+    for buffer in buffers {
+        match locate(kernel, buffer) {
+            Ok(find) => finds.push(find),
+            Err(cause) => damage.push(Damage::new("buffer of an open file", buffer, cause)),
         }
     }
     finds
