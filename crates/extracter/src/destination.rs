@@ -78,6 +78,11 @@ impl Destination {
         &self.shown
     }
 
+    /// Whether it lies in a directory, at any depth. The directory's path must be canonical.
+    pub(crate) fn is_inside(&self, directory: &Path) -> bool {
+        self.path.starts_with(directory)
+    }
+
     /// An empty temporary directory beside the output, on the same file system.
     pub(crate) fn stage(&self) -> Result<Stage<'_>> {
         let mode = self.replaces.clone().unwrap_or_else(|| Permissions::from_mode(0o777));

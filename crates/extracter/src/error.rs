@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-/// Nothing was written, and nothing is left behind.
+/// Nothing was written, and nothing is left behind; except [`Error::Unfinished`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -34,6 +34,99 @@ pub enum Error {
         name: String,
         /// The names there are, separated by commas.
         known: String,
+    },
+    /// A trace holds something that is not touched, and that no copy of it can hold.
+    #[error("{}: expected files and folders in a trace, found {found}", path.display())]
+    Refused {
+        /// The entry.
+        path: PathBuf,
+        /// What it is.
+        found: String,
+    },
+    /// A file that would be changed has another name, which would go on to stand for the old content.
+    #[error("{}: expected a file with one name, found one with {links}", path.display())]
+    HardLinks {
+        /// The file.
+        path: PathBuf,
+        /// How many names it has.
+        links: u64,
+    },
+    /// Several files of a trace stand for one stream, of which viewers show one.
+    #[error("{} and {}: expected one file for each stream", first.display(), second.display())]
+    Doubles {
+        /// One of them.
+        first: PathBuf,
+        /// Another.
+        second: PathBuf,
+    },
+    /// The output lies in the trace, which is not to be written to.
+    #[error("output {}: expected a folder outside the trace", path.display())]
+    OutputInside {
+        /// The output.
+        path: PathBuf,
+    },
+    /// A complete second trace cannot be made inside the first.
+    #[error("layout beside: expected an output folder for the second trace, found a change in place")]
+    BesideInPlace,
+    /// The trace in the core is not the one on disk.
+    #[error("trace {}: it is {disk}; the one in the core is {core}", path.display())]
+    OtherTrace {
+        /// The trace's folder.
+        path: PathBuf,
+        /// What it holds.
+        disk: String,
+        /// What the core has.
+        core: String,
+    },
+    /// A file has records of another size than the core's sub-buffers.
+    #[error("{}: expected records of {expected} bytes as in the core, found {found}", path.display())]
+    RecordSize {
+        /// The file.
+        path: PathBuf,
+        /// The size of the core's sub-buffers.
+        expected: u64,
+        /// The length of the file's records.
+        found: u64,
+    },
+    /// Something is in the way of a file that the core would add.
+    #[error("{}: expected no file or folder there, found {found}", path.display())]
+    Occupied {
+        /// The file that would be added, or one above it.
+        path: PathBuf,
+        /// What is there.
+        found: String,
+    },
+    /// Metadata could not be made up.
+    #[error("making up metadata for {}", path.display())]
+    Metadata {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        #[source]
+        source: lttformat::Error,
+    },
+    /// Another run changes the same trace.
+    #[error("trace {}: another run is changing it", path.display())]
+    Busy {
+        /// The trace's folder.
+        path: PathBuf,
+    },
+    /// A file is not what it was when the change was planned.
+    #[error("{}: changed by somebody else meanwhile", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A trace could not be changed to the end. Every file in it is either as before or as planned.
+    #[error("{done} of {files} files done")]
+    Unfinished {
+        /// Files that are as planned.
+        done: usize,
+        /// Files that were to change.
+        files: usize,
+        /// Why the rest is not.
+        #[source]
+        source: Box<Error>,
     },
     /// The machine gives no threads.
     #[error("starting {threads} threads")]
@@ -69,6 +162,26 @@ impl Error {
                 "choose a name for a new folder".to_owned()
             }
             Error::NoSuchTrace { .. } => "the command info lists the traces of a core".to_owned(),
+            Error::Refused { .. } => "remove it from the trace; nothing was read through it".to_owned(),
+            Error::HardLinks { .. } => "write to a new folder instead, with -o".to_owned(),
+            Error::Doubles { .. } => {
+                "viewers show only one of them; move the other out of the trace".to_owned()
+            }
+            Error::OutputInside { .. } => {
+                "choose a folder outside; viewers open everything inside".to_owned()
+            }
+            Error::BesideInPlace => "name a new folder for it with -o".to_owned(),
+            Error::OtherTrace { .. } => "the command info lists the traces of a core".to_owned(),
+            Error::Occupied { .. } => "move it out of the trace".to_owned(),
+            Error::RecordSize { .. } | Error::Metadata { .. } => return None,
+            Error::Busy { .. } => "wait until it has ended".to_owned(),
+            Error::Changed { .. } => {
+                "stop whatever writes to the trace, then run the command again".to_owned()
+            }
+            Error::Unfinished { source, .. } => match &**source {
+                Error::Changed { .. } => return source.hint(),
+                _ => "nothing is lost; remove the cause and run the same command again".to_owned(),
+            },
             Error::Threads { .. } => "try --threads 1".to_owned(),
             Error::Io { source, action, .. } => match source.kind() {
                 io::ErrorKind::NotFound if *action == LOOKING => {

@@ -1,8 +1,9 @@
-//! Writes the traces of a kernel core as trace directories, the way the tracer's daemon lays them out.
+//! Writes the traces of a kernel core as trace directories, the way the tracer's daemon lays them out, and joins a trace that a
+//! crash tore on disk with what the core still holds of it.
 //!
 //! *Is:* a [`Plan`], which checks everything that can be checked before a byte is written, and its [`Plan::run`], which
 //! writes all files into a temporary directory beside the output and renames it once. A directory under its final
-//! name is complete; whatever stood there before is never touched.
+//! name is complete; whatever stood there before is never touched. And a [`Join`] of the same shape, for a trace on disk.
 //!
 //! *Is not:* a reader of cores or of buffers (`analyser`), nor a command line.
 //!
@@ -29,6 +30,29 @@
 //! # }
 //! ```
 //!
+//! # Joining
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use analyser::{Directory, Kernel, OpenOptions, Routes, pairing};
+//! # let kernel = Kernel::open(&OpenOptions::default())?;
+//! # let traces = kernel.traces(Routes::ALL);
+//! use extracter::{Join, Layout, Silent, Target};
+//!
+//! let directory = Directory::open("/traces/k1".as_ref())?;
+//! let trace = pairing(&directory, &traces, None)?;
+//! let target = Target::New("/traces/k1-joined".into());
+//! let join = Join::with_core(&directory, &kernel, trace, target, Layout::Merged)?;
+//! println!("{} records to add, {} bytes to cut", join.report().totals.added, join.report().totals.bytes_cut);
+//! join.run(&Silent)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With [`Target::InPlace`] the trace itself is changed. What is cut from it is first kept in a folder `<trace>.cut` beside it; then every
+//! file that changes is written anew beside the old one and renamed over it. Whenever that stops, by a kill or a power cut, each file is the
+//! old or the new one, and running it again does the rest; running it once more changes nothing.
+//!
 //! # Names
 //!
 //! Trace and file names come from the dead kernel and may hold anything. Each becomes one path component, the same one
@@ -37,12 +61,20 @@
 //!
 //! # Cost
 //!
-//! Memory: one sub-buffer per thread. Time: one read of each sub-buffer, and with [`Options::count_events`] one decode.
+//! Memory: one sub-buffer per thread, two for a join. Time: one read of each sub-buffer, and with [`Options::count_events`] one
+//! decode; a join reads and decodes both sides once to plan, and copies what it writes.
 
 mod arrange;
+mod beneath;
+mod cut;
 mod destination;
 mod disk;
 mod error;
+#[cfg(test)]
+mod faulty;
+mod inplace;
+mod join;
+mod lock;
 mod name;
 mod plan;
 mod progress;
@@ -52,6 +84,10 @@ mod write;
 
 pub use destination::Destination;
 pub use error::{Error, Result};
+pub use join::{
+    Added, Both, CutReport, Different, DiskPart, Gap, Join, JoinReport, JoinTotals, Layout, LostRange, Made,
+    Outcome, Side, StreamJoin, Target,
+};
 pub use name::file_name;
 pub use plan::{Options, Plan, PlannedFile};
 pub use progress::{Progress, Silent};

@@ -1,12 +1,17 @@
 //! Names from the core as file names.
 
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 /// The longest name a file system takes, in bytes.
 const NAME_MAX: usize = 255;
 
 /// Room that is left at the end of a directory name for a `~2`, `~3` ….
 pub(crate) const SUFFIX_MAX: usize = 21;
+
+/// What a name that was cut ends in: a hash in this form.
+const HASH: &str = "%~0123456789abcdef";
 
 /// Directories below each other that are made at most: with `NAME_MAX` this stays well below any `PATH_MAX`.
 const DEPTH_MAX: usize = 8;
@@ -48,6 +53,23 @@ pub(crate) fn components(path: &[Vec<u8>]) -> Vec<String> {
     }
 }
 
+/// A name on disk with something before and after it, for a file that belongs to it. Where that would be too long, the name is
+/// cut and ends in `%~` and a hash of all of it.
+pub(crate) fn affixed(prefix: &str, name: &OsStr, suffix: &str) -> OsString {
+    let mut whole = prefix.as_bytes().to_vec();
+    let room = NAME_MAX.saturating_sub(prefix.len() + suffix.len());
+    match name.as_bytes() {
+        name if name.len() <= room => whole.extend(name),
+        name => {
+            let kept = room.saturating_sub(HASH.len());
+            whole.extend(name.get(..kept).unwrap_or_default());
+            whole.extend(format!("%~{:016x}", fnv1a(name)).bytes());
+        }
+    }
+    whole.extend(suffix.bytes());
+    OsString::from_vec(whole)
+}
+
 fn escape(raw: &[u8], limit: usize) -> String {
     match raw {
         b"" => return "%".to_owned(),
@@ -55,7 +77,7 @@ fn escape(raw: &[u8], limit: usize) -> String {
         b".." => return "%2e%2e".to_owned(),
         _ => {}
     }
-    let hash_at = limit - "%~0123456789abcdef".len();
+    let hash_at = limit - HASH.len();
     let mut name = String::new();
     let mut cut = 0; // end of the last whole unit that leaves room for the hash
     let mut unit = |name: &mut String, c: Option<char>, bytes: &[u8]| {
@@ -139,6 +161,16 @@ mod tests {
         assert_ne!(file_name(&other), long);
         assert!(file_name(&[0xff; 1000]).len() <= 255);
         assert!(file_name("ü".repeat(1000).as_bytes()).len() <= 255);
+    }
+
+    #[test]
+    fn affixes_leave_room_for_themselves() {
+        assert_eq!(affixed(".", OsStr::new("cpu_0"), ".x"), ".cpu_0.x");
+        let [a, b] = ["a", "b"].map(|end| "n".repeat(254) + end);
+        assert_eq!(affixed("", OsStr::new(&a), "").len(), 255);
+        let [a, b] = [a, b].map(|name| affixed(".", OsStr::new(&name), "@4096"));
+        assert_eq!(a.len(), 255);
+        assert_ne!(a, b);
     }
 
     #[test]

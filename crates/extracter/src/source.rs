@@ -29,6 +29,8 @@ pub(crate) struct StreamSource<'k> {
     pub(crate) slots: Vec<Slot>,
     /// Bytes of a full sub-buffer.
     pub(crate) slot_size: u64,
+    /// Position up to which the daemon had read.
+    pub(crate) consumed: u64,
     pub(crate) content: Box<dyn Content + 'k>,
 }
 
@@ -36,6 +38,8 @@ pub(crate) struct StreamSource<'k> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Slot {
     pub(crate) state: State,
+    /// Position of its first byte, which runs freely.
+    pub(crate) position: u64,
     /// The daemon had not read it.
     pub(crate) unread: bool,
     /// Bytes that writers had taken.
@@ -43,7 +47,7 @@ pub(crate) struct Slot {
 }
 
 /// The content of a stream. Shared by threads; each opens a reader of its own.
-pub(crate) trait Content: Sync {
+pub(crate) trait Content: Send + Sync {
     fn open(&self, count_events: bool) -> Box<dyn Reader + '_>;
 }
 
@@ -75,29 +79,33 @@ pub(crate) fn collect<'k>(kernel: &'k Kernel, traces: &'k Traces) -> Vec<TraceSo
         .map(|trace| TraceSource {
             name: trace.name_bytes().to_vec(),
             shown: trace.name().to_string(),
-            streams: trace
-                .streams()
-                .map(|(channel, stream)| StreamSource {
-                    path: stream.path().to_vec(),
-                    channel: channel.name().to_string(),
-                    cpu: stream.cpu(),
-                    overwrite: channel.overwrite(),
-                    events_lost: stream.events_lost(),
-                    corrupted_sub_buffers: stream.corrupted_sub_buffers(),
-                    damage: stream.damage().iter().map(ToString::to_string).collect(),
-                    slots: stream
-                        .sub_buffers()
-                        .iter()
-                        .map(|sub| Slot {
-                            state: sub.state(),
-                            unread: sub.is_unread(),
-                            reserved: sub.reserved(),
-                        })
-                        .collect(),
-                    slot_size: channel.sub_buffer_size(),
-                    content: Box::new(Found { kernel, trace, channel, stream }),
-                })
-                .collect(),
+            streams: streams(kernel, trace),
+        })
+        .collect()
+}
+
+/// The streams of one trace, in the order found.
+pub(crate) fn streams<'k>(kernel: &'k Kernel, trace: &'k analyser::Trace) -> Vec<StreamSource<'k>> {
+    let slot = |sub: &analyser::SubBuffer| Slot {
+        state: sub.state(),
+        position: sub.position(),
+        unread: sub.is_unread(),
+        reserved: sub.reserved(),
+    };
+    trace
+        .streams()
+        .map(|(channel, stream)| StreamSource {
+            path: stream.path().to_vec(),
+            channel: channel.name().to_string(),
+            cpu: stream.cpu(),
+            overwrite: channel.overwrite(),
+            events_lost: stream.events_lost(),
+            corrupted_sub_buffers: stream.corrupted_sub_buffers(),
+            damage: stream.damage().iter().map(ToString::to_string).collect(),
+            slots: stream.sub_buffers().iter().map(slot).collect(),
+            slot_size: channel.sub_buffer_size(),
+            consumed: stream.consumed_position(),
+            content: Box::new(Found { kernel, trace, channel, stream }),
         })
         .collect()
 }

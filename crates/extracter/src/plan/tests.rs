@@ -1,14 +1,13 @@
 use std::fs;
-use std::io::{self, ErrorKind, Write};
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::disk::Sink;
+use crate::faulty::{Fault, Faulty};
 use crate::progress::Silent;
 use crate::source::{Content, Reader, Record, Slot, State};
 
@@ -67,9 +66,15 @@ fn stream(path: &[&[u8]], slots: &[(State, Piece)]) -> StreamSource<'static> {
         damage: vec![],
         slots: slots
             .iter()
-            .map(|(state, _)| Slot { state: *state, unread: *state != State::Consumed, reserved: 4096 })
+            .map(|(state, _)| Slot {
+                state: *state,
+                position: 0,
+                unread: *state != State::Consumed,
+                reserved: 4096,
+            })
             .collect(),
         slot_size: 4096,
+        consumed: 0,
         content: Box::new(Pieces(slots.iter().map(|(_, piece)| piece.clone()).collect())),
     }
 }
@@ -281,66 +286,10 @@ fn a_panic_leaves_nothing_behind() {
     assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
 }
 
-/// A disk on which the n-th call of one kind fails.
-struct Failing {
-    call: &'static str,
-    countdown: Mutex<u32>,
-    kind: ErrorKind,
-}
-
-impl Failing {
-    fn hit(&self, call: &str) -> io::Result<()> {
-        if call != self.call {
-            return Ok(());
-        }
-        let mut left = self.countdown.lock().unwrap();
-        *left = left.wrapping_sub(1);
-        if *left == u32::MAX { Err(self.kind.into()) } else { Ok(()) }
-    }
-}
-
-struct FailingSink<'a>(Box<dyn Sink>, &'a Failing);
-
-impl Write for FailingSink<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.1.hit("write")?;
-        self.0.write(bytes)
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
-}
-
-impl Sink for FailingSink<'_> {
-    fn sync(&mut self) -> io::Result<()> {
-        self.1.hit("sync")?;
-        self.0.sync()
-    }
-}
-
-impl Disk for Failing {
-    fn create(&self, path: &Path) -> io::Result<Box<dyn Sink + '_>> {
-        self.hit("create")?;
-        Ok(Box::new(FailingSink(Local.create(path)?, self)))
-    }
-    fn create_directories(&self, path: &Path) -> io::Result<()> {
-        self.hit("directory")?;
-        Local.create_directories(path)
-    }
-    fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        self.hit("sync directory")?;
-        Local.sync_directory(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.hit("rename")?;
-        Local.rename(from, to)
-    }
-}
-
-fn failure(call: &'static str, nth: u32, kind: ErrorKind) -> Error {
+fn failure(call: &'static str, nth: usize, kind: ErrorKind) -> Error {
     let scratch = tempfile::tempdir().unwrap();
     let out = scratch.path().join("out");
-    let disk = Failing { call, countdown: Mutex::new(nth), kind };
+    let disk = Faulty::new(&Local, Fault::Call(call, nth, kind));
     let options = Options { threads: Some(2), ..Options::new(&out) };
     let error = plan(sample(), &options).run_on(&disk, &Silent).unwrap_err();
     assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0, "{call} {nth}: something was left behind");
@@ -375,7 +324,7 @@ fn a_full_disk_is_said_in_one_line() {
 fn a_failed_last_sync_keeps_the_complete_output() {
     let scratch = tempfile::tempdir().unwrap();
     let out = scratch.path().join("out");
-    let disk = Failing { call: "sync directory", countdown: Mutex::new(4), kind: ErrorKind::Other };
+    let disk = Faulty::new(&Local, Fault::Call("sync directory", 4, ErrorKind::Other));
     let error = plan(sample(), &Options::new(&out)).run_on(&disk, &Silent).unwrap_err();
     assert!(error.to_string().starts_with("the output is complete"), "{error}");
     assert_eq!(tree(&out).len(), 6);

@@ -1,0 +1,145 @@
+//! One file of the result, as ranges of what is on disk, records of the core, and records that are made up.
+
+use std::io;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use rustix::fd::BorrowedFd;
+use rustix::fs::Stat;
+
+use crate::disk::Sink;
+use crate::join::sequence::{Item, Sequence};
+use crate::join::streams::OnDisk;
+use crate::progress::Progress;
+use crate::source::Content;
+
+/// Bytes between two calls of [`Progress::advance`] while much is copied.
+const STEP: u64 = 64 << 20;
+
+/// A part of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// Of the file on disk.
+    Disk(Range<u64>),
+    /// The record of a sub-buffer of the core, and its length.
+    Core { slot: usize, bytes: u64 },
+    /// A record that was made up.
+    Made(Vec<u8>),
+}
+
+/// A file as it was found.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found<'a> {
+    pub(crate) file: OnDisk<'a>,
+    pub(crate) stat: Stat,
+    pub(crate) len: u64,
+}
+
+/// A file of the result.
+pub(crate) struct File<'a> {
+    /// Below the trace.
+    pub(crate) path: PathBuf,
+    /// The file that it replaces or is a copy of; none: it is new.
+    pub(crate) original: Option<Found<'a>>,
+    /// The file that ranges are taken from: the original, or that of the trace beside.
+    pub(crate) source: Option<Found<'a>>,
+    pub(crate) pieces: Vec<Piece>,
+    /// What it lacks of the original, neighbours joined.
+    pub(crate) cuts: Vec<Range<u64>>,
+    /// Place of its stream in the plan.
+    pub(crate) stream: usize,
+    /// Viewers need it to read any other.
+    pub(crate) is_metadata: bool,
+}
+
+impl File<'_> {
+    pub(crate) fn bytes(&self) -> u64 {
+        self.pieces.iter().map(Piece::bytes).sum()
+    }
+
+    /// Whether it is what is on disk already.
+    pub(crate) fn is_unchanged(&self) -> bool {
+        let Some(original) = &self.original else { return false };
+        match self.pieces.as_slice() {
+            [] => original.len == 0,
+            [Piece::Disk(range)] => *range == (0..original.len),
+            _ => false,
+        }
+    }
+
+    /// Writes it: piece by piece, one record in memory at a time.
+    pub(crate) fn write(
+        &self,
+        original: Option<BorrowedFd<'_>>,
+        core: Option<&dyn Content>,
+        sink: &mut dyn Sink,
+        progress: &dyn Progress,
+    ) -> io::Result<()> {
+        let name = self.path.to_string_lossy();
+        let mut reader = core.map(|core| core.open(false));
+        for piece in &self.pieces {
+            match piece {
+                Piece::Disk(range) => {
+                    let Some(original) = original else { return Err(gone("file")) };
+                    let mut at = range.start;
+                    while at < range.end {
+                        let end = range.end.min(at.saturating_add(STEP));
+                        sink.copy(original, at..end)?;
+                        progress.advance(end - at, &name);
+                        at = end;
+                    }
+                }
+                Piece::Core { slot, bytes } => {
+                    let record = reader.as_mut().map(|reader| reader.read(*slot).bytes).unwrap_or_default();
+                    if record.len() as u64 != *bytes {
+                        return Err(gone("core"));
+                    }
+                    sink.write_all(record)?;
+                    progress.advance(*bytes, &name);
+                }
+                Piece::Made(bytes) => {
+                    sink.write_all(bytes)?;
+                    progress.advance(bytes.len() as u64, &name);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The same was read a moment ago.
+fn gone(what: &str) -> io::Error {
+    io::Error::other(format!("the {what} has changed since the plan was made"))
+}
+
+impl Piece {
+    fn bytes(&self) -> u64 {
+        match self {
+            Piece::Disk(range) => range.end.saturating_sub(range.start),
+            Piece::Core { bytes, .. } => *bytes,
+            Piece::Made(bytes) => bytes.len() as u64,
+        }
+    }
+}
+
+/// What a file consists of: of its whole records on disk those that are wanted, and of the core's records those that `core` wants.
+pub(crate) fn pieces(
+    sequence: &Sequence,
+    disk: bool,
+    mut core: impl FnMut(usize) -> Option<Piece>,
+) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    for item in &sequence.items {
+        match item {
+            Item::Disk { range, .. } | Item::Made { range } | Item::Both { range, .. } if disk => {
+                match pieces.last_mut() {
+                    Some(Piece::Disk(last)) if last.end == range.start => last.end = range.end,
+                    _ => pieces.push(Piece::Disk(range.clone())),
+                }
+            }
+            Item::Core { key } => pieces.extend(core(*key)),
+            _ => {}
+        }
+    }
+    pieces
+}
