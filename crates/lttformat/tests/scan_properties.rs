@@ -71,13 +71,16 @@ fn write(machine: Machine, specs: &[MarkerSpec], records: &[(u64, u64)]) -> Trac
     Trace { records: records.collect(), metadata: metadata.bytes }
 }
 
+/// Where records and cuts begin and end.
+type Map = (Vec<(usize, usize)>, Vec<(usize, usize)>);
+
 impl Trace {
     fn file(&self) -> Vec<u8> {
         self.records.concat()
     }
 
     /// Ranges of the whole records, and of the cuts, in this file.
-    fn scan(&self, file: &[u8], how: How) -> (Vec<(usize, usize)>, Vec<(usize, usize)>) {
+    fn scan(&self, file: &[u8], how: How) -> Map {
         let header = Header::parse(&self.metadata).unwrap();
         let mut markers = Markers::new(&header);
         let learnt = markers.learn(&header, &self.metadata, self.metadata.len() as u64);
@@ -106,12 +109,7 @@ impl Trace {
 }
 
 /// Maps a file, and checks what holds for all files.
-fn pieces(
-    file: &[u8],
-    channel: Channel<'_>,
-    markers: Option<&Markers>,
-    options: &ScanOptions,
-) -> (Vec<(usize, usize)>, Vec<(usize, usize)>) {
+fn pieces(file: &[u8], channel: Channel<'_>, markers: Option<&Markers>, options: &ScanOptions) -> Map {
     let counting = Counting { file, read: Cell::new(0) };
     let mut scan = Scan::new(&counting, channel, markers, options);
     let (mut records, mut cuts) = (Vec::new(), Vec::new());

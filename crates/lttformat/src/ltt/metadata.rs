@@ -242,8 +242,11 @@ mod tests {
         }
     }
 
+    /// Channel, id, name, format, alignment.
+    type Known = (Vec<u8>, u16, Vec<u8>, Option<Vec<u8>>, u8);
+
     /// What a table knows, in the order of channel and id.
-    fn known(markers: &Markers) -> Vec<(Vec<u8>, u16, Vec<u8>, Option<Vec<u8>>, u8)> {
+    fn known(markers: &Markers) -> Vec<Known> {
         let text = |bytes: &[u8]| bytes.to_vec();
         let all = markers.iter().map(|(channel, marker)| {
             let format = marker.format().map(text);
