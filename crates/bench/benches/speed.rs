@@ -6,6 +6,7 @@
 )]
 
 use bench::cores::Cores;
+use bench::disk::{self, Disk};
 use bench::{extract, memory, pages};
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -14,6 +15,7 @@ fn all(criterion: &mut Criterion) {
     pages::bench(criterion, &cores);
     memory::bench(criterion, &cores);
     extract::bench(criterion, &cores);
+    disk::bench(criterion, &Disk::write(&cores, cores.directory()));
 }
 
 criterion_group! {

@@ -97,7 +97,7 @@ fn copy(copying: Copying, source: &Path, output: &Path, sync: bool) {
 }
 
 /// The files below a directory.
-fn files(directory: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();

@@ -7,7 +7,8 @@
 //! ```text
 //!   Cores (synthetic, written anew)   vmlinux (given or fetched)
 //!        │                                │
-//!        ├─► pages, memory, extract       ├─► layouts
+//!        ├─► pages, memory, extract,      ├─► layouts
+//!        │   disk                         │
 //!        │                                │
 //!        └──────────────► criterion ◄─────┘        child processes ─► resident
 //!                             │                                          │
@@ -26,6 +27,7 @@
 )]
 
 pub mod cores;
+pub mod disk;
 pub mod extract;
 pub mod layouts;
 pub mod machine;

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use bench::cores::Cores;
+use bench::disk::Disk;
 use bench::report::{self, Peak};
 use bench::times::Times;
-use bench::{extract, layouts, machine, memory, pages, resident, share, vmlinux};
+use bench::{disk, extract, layouts, machine, memory, pages, resident, share, vmlinux};
 use codec::Codec;
 use criterion::Criterion;
 
@@ -17,7 +18,7 @@ Measures speed and memory, each against a bare baseline of the same run.
 
 Usage: cargo xtask bench [OPTIONS] [SECTION]...
 
-Sections: pages, memory, layouts, extract, resident (default: all)
+Sections: pages, memory, layouts, extract, disk, resident (default: all)
 
 Options:
   --vmlinux PATH  the vmlinux with DWARF that layouts are looked up in
@@ -31,7 +32,7 @@ Options:
 /// Marks of the part of a file that `--write` replaces.
 const MARKS: [&str; 2] = ["<!-- results -->\n", "<!-- end of results -->\n"];
 
-const SECTIONS: [&str; 5] = ["pages", "memory", "layouts", "extract", "resident"];
+const SECTIONS: [&str; 6] = ["pages", "memory", "layouts", "extract", "disk", "resident"];
 
 struct Args {
     vmlinux: Option<PathBuf>,
@@ -84,6 +85,9 @@ fn main() -> ExitCode {
         Some((first, rest)) if first == resident::COMMAND => {
             resident::extract_and_tell(rest).map(|peak| println!("{peak}"))
         }
+        Some((first, rest)) if first == disk::COMMAND => {
+            disk::decode_and_tell(rest).map(|peak| println!("{peak}"))
+        }
         _ => run(&args),
     };
     match outcome {
@@ -105,6 +109,8 @@ fn run(args: &[String]) -> Result<()> {
     eprintln!("writing synthetic cores of {} MiB with {} MiB of trace", args.ram, args.trace);
     let cores = Cores::write(&folder, args.ram, args.trace)?;
 
+    let scratch = tempfile::tempdir_in(&folder)?;
+    let disk = args.wants("disk").then(|| Disk::write(&cores, scratch.path()));
     let mut times = Times::default();
     let mut loads = vec![machine::load()];
     for round in 1..=args.rounds {
@@ -123,12 +129,19 @@ fn run(args: &[String]) -> Result<()> {
         if args.wants("extract") {
             extract::bench(&mut criterion, &cores);
         }
+        if let Some(disk) = &disk {
+            disk::bench(&mut criterion, disk);
+        }
         times.collect(output.path())?;
         loads.push(machine::load());
     }
     let peaks = if args.wants("resident") { peaks(&cores)? } else { Vec::new() };
 
-    let results = results(&args, &times, &loads, &cores, &peaks);
+    let decoding = match &disk {
+        Some(disk) => report::decoding(&times, disk.events, disk::peaks(disk, scratch.path())?),
+        None => String::new(),
+    };
+    let results = results(&args, &times, &loads, &cores, &peaks) + &decoding;
     println!("\n{results}");
     args.write.as_deref().map_or(Ok(()), |file| write(file, &results))
 }

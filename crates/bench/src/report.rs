@@ -83,8 +83,13 @@ fn row(
 #[must_use]
 pub fn ratios(times: &Times, trace: u64) -> String {
     let mut out = String::new();
-    let sections =
-        [("Pages", pages()), ("Memory", memory()), ("Layouts", layouts()), ("Extraction", extraction(trace))];
+    let sections = [
+        ("Pages", pages()),
+        ("Memory", memory()),
+        ("Layouts", layouts()),
+        ("Extraction", extraction(trace)),
+        ("Traces on disk", disk(trace)),
+    ];
     for (title, rows) in sections {
         let lines: Vec<String> = rows.iter().filter_map(|row| line(row, times)).collect();
         if lines.is_empty() {
@@ -213,6 +218,35 @@ fn extraction(trace: u64) -> Vec<Row> {
         rows.push(scaling(format, &format!("extract/{format}"), unit, Target::SpeedAtLeast(1.7)));
     }
     rows
+}
+
+fn disk(trace: u64) -> Vec<Row> {
+    let unit = Unit::Bytes(trace);
+    let mut rows = Vec::new();
+    for threads in thread_counts() {
+        for (what, id, target) in
+            [("`check`", "check", Target::SpeedAtLeast(0.7)), ("`check --deep`", "deep", Target::None)]
+        {
+            let what = format!("{what}, {} / `cat`", threads_text(threads));
+            rows.push(row(what, format!("{id}/{threads}"), "cat/1", unit, target));
+        }
+    }
+    rows.push(row("`events` without printing / `cat`", "events/1", "cat/1", unit, Target::None));
+    rows
+}
+
+/// The rate at which events are decoded and merged, and the memory that takes for a trace and for its first eighth; empty
+/// if not measured.
+#[must_use]
+pub fn decoding(times: &Times, events: u64, peaks: [u64; 2]) -> String {
+    let Some(best) = times.best("events/1") else { return String::new() };
+    let each = best / events as f64;
+    let [whole, eighth] = peaks.map(|bytes| bytes as f64 / 1e6);
+    format!(
+        "Decoding and merging {events} events, every field of each, on one thread: {each:.0} ns an event, {:.1} million a second. \
+         Peak resident memory {whole:.1} MB, and {eighth:.1} MB for the first eighth of the trace.\n\n",
+        1e3 / each
+    )
 }
 
 /// The time that types take when a profile replaces the debug file; empty if not measured.

@@ -42,7 +42,8 @@ pub fn extract_and_tell(args: &[String]) -> Result<u64> {
     peak()
 }
 
-fn peak() -> Result<u64> {
+/// Most memory that was resident so far in this process, in bytes.
+pub(crate) fn peak() -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
     let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;

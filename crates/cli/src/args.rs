@@ -33,7 +33,29 @@ Examples:
   ltt-kdump extract vmcore -d vmlinux -o rescued
   ltt-kdump extract vmcore -d vmlinux -o rescued --trace trace1
   ltt-kdump extract vmcore -d vmlinux -o next --unread-only
-  ltt-kdump extract vmcore -d types.isf.json -o rescued --json > report.json";
+  ltt-kdump extract vmcore -d types.isf.json -o rescued --json > report.json
+  The daemon was writing the folder trace1 when the machine died:
+    ltt-kdump extract vmcore -d vmlinux --into trace1 -o joined
+    ltt-kdump extract vmcore -d vmlinux --into trace1 --in-place --dry-run
+    ltt-kdump extract vmcore -d vmlinux --into trace1 --in-place";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  ltt-kdump check trace1                      what is whole, what is torn, and where
+  ltt-kdump check trace1 --deep               decode every event of every record, and count them";
+
+const REPAIR_EXAMPLES: &str = "\
+Examples:
+  ltt-kdump repair trace1 -o repaired         a copy without what is torn
+  ltt-kdump repair trace1 --in-place --dry-run
+  ltt-kdump repair trace1 --in-place          what is cut is kept in trace1.cut";
+
+const EVENTS_EXAMPLES: &str = "\
+Examples:
+  ltt-kdump events vmcore -d vmlinux -n 50    the last fifty events before the crash
+  ltt-kdump events trace1 --since -5ms        the last five milliseconds of a trace on disk
+  ltt-kdump events trace1 --cpu 0 --cpu 2 --channel kernel
+  ltt-kdump events trace1 --json | jq -r .name | sort | uniq -c";
 
 /// Gets the last trace events out of a dead Linux kernel
 ///
@@ -60,6 +82,9 @@ pub(crate) enum Command {
     Info(Info),
     Ls(Ls),
     Extract(Extract),
+    Events(Events),
+    Check(Check),
+    Repair(Repair),
     Completions(Completions),
     #[command(hide = true)]
     Man(Man),
@@ -103,8 +128,14 @@ pub(crate) struct Ls {
 /// unreadable. By default everything still in memory is written, also what the daemon had read but nothing overwrote yet.
 /// DIR appears in one step when all of it is complete; nothing is ever overwritten. A run that is killed leaves nothing but a hidden
 /// folder .ltt-kdump-*.partial beside DIR, which may be deleted.
+///
+/// With --into, the trace folder that the daemon was writing is continued: sub-buffers that the crash left incomplete are cut, and
+/// what the core still holds is added. The folder itself is not written to, DIR becomes the joined trace, unless --in-place is
+/// given: then what is cut is first saved in TRACE.cut, and each file changes in one step, so that a run that is killed does no harm
+/// and the next one finishes the job.
 #[derive(Debug, Group)]
-#[command(override_usage = "ltt-kdump extract [OPTIONS] --debuginfo <DEBUGINFO> --output <DIR> <CORE>...")]
+#[command(override_usage = "ltt-kdump extract [OPTIONS] --debuginfo <DEBUGINFO> --output <DIR> <CORE>...
+       ltt-kdump extract [OPTIONS] --debuginfo <DEBUGINFO> --into <TRACE> <--output <DIR>|--in-place> <CORE>...")]
 #[command(after_help = EXTRACT_EXAMPLES, after_long_help = format!("{EXTRACT_EXAMPLES}\n\n{}", exit::HELP))]
 pub(crate) struct Extract {
     /// The crash dump; several files are the parts of one split dump, in any order
@@ -113,11 +144,29 @@ pub(crate) struct Extract {
 
     /// The folder to create; it may exist if it is empty
     #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub(crate) output: PathBuf,
+    #[arg(required_unless_present_any = ["in_place", "dry_run"])]
+    pub(crate) output: Option<PathBuf>,
 
-    /// Write only this trace; may be repeated
+    /// Write only this trace; may be repeated. With --into: the trace in the core that TRACE belongs to
     #[arg(long = "trace", value_name = "NAME")]
     pub(crate) traces: Vec<String>,
+
+    /// Continue this trace folder, which the daemon was writing when the machine died
+    #[arg(long, value_name = "TRACE", value_hint = ValueHint::DirPath, help_heading = INTO)]
+    #[arg(conflicts_with_all = ["unread_only", "no_count"])]
+    pub(crate) into: Option<PathBuf>,
+
+    /// Change TRACE itself
+    #[arg(long, requires = "into", conflicts_with = "output", help_heading = INTO)]
+    pub(crate) in_place: bool,
+
+    /// How the core's part is joined
+    #[arg(long, value_enum, default_value_t = Layout::Merged, requires = "into", help_heading = INTO)]
+    pub(crate) layout: Layout,
+
+    /// Only show what would be done
+    #[arg(long, requires = "into", help_heading = INTO)]
+    pub(crate) dry_run: bool,
 
     /// Write exactly what the daemon would have written next, not what it had read already
     #[arg(long)]
@@ -133,6 +182,95 @@ pub(crate) struct Extract {
 
     #[command(flatten)]
     pub(crate) kernel: KernelOptions,
+}
+
+/// Show decoded events of a core or of a trace on disk, all CPUs by time
+///
+/// Decodes events with the formats that the trace itself announces, and prints them in the order of their times over all channels
+/// and CPUs: wall clock, time before the last event, CPU, channel, name, fields. What cannot be decoded is shown as such, in
+/// its place. With --json, one object a line.
+#[derive(Debug, Group)]
+#[command(override_usage = "ltt-kdump events [OPTIONS] <TRACE>
+       ltt-kdump events [OPTIONS] --debuginfo <DEBUGINFO> <CORE>...")]
+#[command(after_help = EVENTS_EXAMPLES, after_long_help = format!("{EVENTS_EXAMPLES}\n\n{}", exit::HELP))]
+pub(crate) struct Events {
+    /// A trace folder, or the crash dump (several files are the parts of one split dump)
+    #[arg(value_names = ["TRACE|CORE"], num_args = 1.., required = true, value_hint = ValueHint::AnyPath)]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    /// Only the last N of what is selected
+    #[arg(short = 'n', long = "last", value_name = "N")]
+    pub(crate) last: Option<u64>,
+
+    /// Only from this time on: -5ms (before the last event), 17.2125 (seconds of the trace clock), or 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = crate::output::time::parse)]
+    pub(crate) since: Option<analyser::events::Since>,
+
+    /// Only this channel, as `info` and `check` name it; may be repeated
+    #[arg(long = "channel", value_name = "NAME")]
+    pub(crate) channels: Vec<String>,
+
+    /// Only this CPU; may be repeated
+    #[arg(long = "cpu", value_name = "N")]
+    pub(crate) cpus: Vec<u32>,
+
+    /// Only this trace of the core; may be repeated
+    #[arg(long = "trace", value_name = "NAME")]
+    pub(crate) traces: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) kernel: KernelOptions,
+}
+
+/// Check a trace folder: what is whole, what a crash left incomplete
+///
+/// Shows for each file its records, first and last time, and each range of bytes that is in no whole record, with the reason.
+/// Reads each file once; decodes the events of what looks suspicious, with --deep of everything. Writes nothing.
+#[derive(Debug, Group)]
+#[command(after_help = CHECK_EXAMPLES, after_long_help = format!("{CHECK_EXAMPLES}\n\n{}", exit::HELP))]
+pub(crate) struct Check {
+    /// The trace folder
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub(crate) trace: PathBuf,
+
+    /// Decode and count every event
+    #[arg(long)]
+    pub(crate) deep: bool,
+
+    /// Threads to work with [default: one for each CPU]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+}
+
+/// Cut what a crash left incomplete out of a trace folder
+///
+/// Keeps every whole record of every file. With --output, TRACE is not written to. With --in-place, the bytes that are cut are first
+/// saved in TRACE.cut, and each file changes in one step, so that a run that is killed does no harm and the next one finishes the
+/// job.
+#[derive(Debug, Group)]
+#[command(override_usage = "ltt-kdump repair [OPTIONS] <--output <DIR>|--in-place> <TRACE>")]
+#[command(after_help = REPAIR_EXAMPLES, after_long_help = format!("{REPAIR_EXAMPLES}\n\n{}", exit::HELP))]
+pub(crate) struct Repair {
+    /// The trace folder
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub(crate) trace: PathBuf,
+
+    /// The folder to create; it may exist if it is empty
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(required_unless_present_any = ["in_place", "dry_run"])]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Change TRACE itself
+    #[arg(long, conflicts_with = "output")]
+    pub(crate) in_place: bool,
+
+    /// Only show what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Threads to work with [default: one for each CPU]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
 }
 
 /// Print a completion script for a shell
@@ -182,7 +320,20 @@ pub(crate) struct KernelOptions {
     pub(crate) threads: Option<u16>,
 }
 
+const INTO: &str = "Options for joining with a trace on disk";
+
 const HARD: &str = "Options for difficult cores and machines";
+
+/// How the core's part is joined with the trace on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Layout {
+    /// One trace: the core's sub-buffers continue the daemon's files
+    Merged,
+    /// A second trace with its own metadata, of what TRACE does not have
+    Beside,
+    /// The core's part in crash/ inside the trace
+    CrashSubdir,
+}
 
 /// Ways to the buffers.
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -1,9 +1,10 @@
 //! From what the user typed to what the libraries take.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use analyser::{OpenOptions, Routes};
 use anyhow::{Context, Result};
+use extracter::{Destination, Target};
 
 use crate::args::{Extract, KernelOptions, Ls, Via};
 
@@ -14,12 +15,7 @@ pub(crate) fn open(cores: Vec<PathBuf>, options: &KernelOptions, needs_types: bo
     if needs_types && options.debuginfo.is_empty() {
         return Err(analyser::Error::NoDebuginfo.into());
     }
-    if let Some(threads) = options.threads {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads.into())
-            .build_global()
-            .with_context(|| format!("starting {threads} threads"))?;
-    }
+    threads(options.threads)?;
     Ok(OpenOptions {
         cores,
         debuginfo: options.debuginfo.clone(),
@@ -31,10 +27,36 @@ pub(crate) fn open(cores: Vec<PathBuf>, options: &KernelOptions, needs_types: bo
     })
 }
 
+/// Sets the number of threads for the whole process; one for each CPU if the user names none.
+pub(crate) fn threads(number: Option<u16>) -> Result<()> {
+    let Some(number) = number else { return Ok(()) };
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(number.into())
+        .build_global()
+        .with_context(|| format!("starting {number} threads"))
+}
+
+/// Where a joined or repaired trace goes. A plan that is only to be shown needs no place: it is made for `TRACE.joined`.
+pub(crate) fn target(output: Option<PathBuf>, in_place: bool, trace: &Path) -> Result<Target> {
+    if in_place {
+        return Ok(Target::InPlace);
+    }
+    let output = match output {
+        Some(output) => output,
+        None => {
+            let mut name = trace.components().as_path().as_os_str().to_owned();
+            name.push(".joined");
+            name.into()
+        }
+    };
+    Destination::check(&output)?;
+    Ok(Target::New(output))
+}
+
 /// Options of the extracter.
 pub(crate) fn extraction(args: &Extract) -> extracter::Options {
     extracter::Options {
-        output: args.output.clone(),
+        output: args.output.clone().unwrap_or_default(),
         traces: args.traces.clone(),
         unread_only: args.unread_only,
         count_events: !args.no_count,

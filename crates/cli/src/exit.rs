@@ -44,6 +44,18 @@ impl fmt::Display for NothingFound {
 
 impl std::error::Error for NothingFound {}
 
+/// Options that make no sense together, beyond what clap can tell.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) &'static str);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
         ExitCode::from(exit as u8)
@@ -54,6 +66,12 @@ impl From<&anyhow::Error> for Exit {
     fn from(error: &anyhow::Error) -> Exit {
         for cause in error.chain() {
             if cause.is::<NothingFound>() {
+                return Exit::NothingFound;
+            }
+            if cause.is::<Usage>() {
+                return Exit::Usage;
+            }
+            if let Some(analyser::Error::NoPair { .. }) = cause.downcast_ref() {
                 return Exit::NothingFound;
             }
             if let Some(extracter::Error::NoSuchTrace { .. }) = cause.downcast_ref() {

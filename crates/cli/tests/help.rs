@@ -43,6 +43,14 @@ fn help_of_extract() {
 }
 
 #[test]
+fn help_of_the_commands_for_traces_on_disk() {
+    for command in ["events", "check", "repair"] {
+        let expected = snapshot(&format!("help-{command}"));
+        ltt_kdump().args([command, "--help"]).assert().success().stdout_eq(expected);
+    }
+}
+
+#[test]
 fn no_command_is_a_usage_error_with_help() {
     ltt_kdump().assert().code(2).stdout_eq("").stderr_eq(snapshot("help-short"));
 }
@@ -53,6 +61,14 @@ fn unknown_options_are_usage_errors() {
         &["extract", "core", "-d", "x"][..],
         &["extract", "core", "-d", "x", "-o", "y", "--via", "magic"],
         &["info", "core", "--kaslr", "here"],
+        &["extract", "core", "-d", "x", "--in-place"],
+        &["extract", "core", "-d", "x", "-o", "y", "--dry-run"],
+        &["extract", "core", "-d", "x", "-o", "y", "--into", "z", "--in-place"],
+        &["extract", "core", "-d", "x", "-o", "y", "--into", "z", "--unread-only"],
+        &["repair", "trace"],
+        &["repair", "trace", "-o", "y", "--in-place"],
+        &["events", "trace", "--since", "yesterday"],
+        &["check"],
         &["info", "core", "--threads", "0"],
         &["info"],
         &["ls", "-d", "x"],

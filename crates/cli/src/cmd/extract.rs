@@ -2,19 +2,22 @@
 
 use std::io::{self, Write};
 
-use analyser::{Cause, Damage, Kernel, Traces};
+use analyser::Kernel;
 use anyhow::Result;
 use extracter::{Destination, Plan, Report, Totals};
 
 use crate::args::Extract;
 use crate::config;
-use crate::exit::{Exit, NothingFound, is_broken_pipe};
+use crate::exit::{Exit, is_broken_pipe};
 use crate::output::json;
 use crate::output::progress::{Bar, Phase};
 use crate::output::table::{Column, Table};
 use crate::output::text::{count, printable, size};
 
-pub(crate) fn run(args: Extract, as_json: bool, verbose: bool) -> Result<Exit> {
+pub(crate) fn run(mut args: Extract, as_json: bool, verbose: bool) -> Result<Exit> {
+    if let Some(into) = args.into.take() {
+        return super::into::run(args, &into, as_json, verbose);
+    }
     let options = config::extraction(&args);
     let open = config::open(args.cores, &args.kernel, true)?;
     // Opening a large core takes a while; a refusal of the output should not.
@@ -30,7 +33,7 @@ pub(crate) fn run(args: Extract, as_json: bool, verbose: bool) -> Result<Exit> {
 
     let plan = Plan::new(&kernel, &traces, &options)?;
     if plan.files().is_empty() {
-        return Err(nothing(&traces).into());
+        return Err(super::nothing(&traces).into());
     }
     let report = {
         let bar = Bar::start(plan.total_bytes());
@@ -49,26 +52,6 @@ fn unprinted(error: &anyhow::Error, report: &Report, exit: Exit) -> Exit {
     }
     tracing::warn!("the traces are in {}, but the report is lost: {error}", printable(&report.output));
     Exit::Losses
-}
-
-/// Why there is nothing to write, with what was broken on the way.
-fn nothing(traces: &Traces) -> NothingFound {
-    if let [Damage { cause: cause @ Cause::MissingType { .. }, .. }] = traces.damage.as_slice() {
-        return NothingFound {
-            what: format!("no trace in this core: {cause}"),
-            hint: Some(
-                "if LTTng 0.x was built as modules, name their .ko files (with DWARF) with further -d options",
-            ),
-        };
-    }
-    for damage in &traces.damage {
-        tracing::warn!("{}", printable(&damage.to_string()));
-    }
-    let what = match traces.traces.as_slice() {
-        [] => "no trace in this core".to_owned(),
-        found => format!("{} in this core, but no buffer", count(found.len(), "trace")),
-    };
-    NothingFound { what, hint: None }
 }
 
 fn print(report: &Report, verbose: bool) -> Result<()> {

@@ -1,16 +1,21 @@
 //! One file a command.
 
+mod check;
 mod completions;
+mod events;
 mod extract;
 mod info;
+mod into;
 mod ls;
 mod man;
+mod repair;
 
-use analyser::Kernel;
+use analyser::{Cause, Damage, Kernel, Traces};
 use anyhow::Result;
 
 use crate::args::{Args, Command};
-use crate::exit::Exit;
+use crate::exit::{Exit, NothingFound};
+use crate::output::text::{count, printable};
 
 /// Does what the command line says.
 pub(crate) fn run(args: Args) -> Result<Exit> {
@@ -19,6 +24,9 @@ pub(crate) fn run(args: Args) -> Result<Exit> {
         Command::Info(args) => info::run(args, json, verbose > 0),
         Command::Ls(args) => ls::run(&args, json),
         Command::Extract(args) => extract::run(args, json, verbose > 0),
+        Command::Events(args) => events::run(args, json),
+        Command::Check(args) => check::run(&args, json),
+        Command::Repair(args) => repair::run(args, json, verbose > 0),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
     }
@@ -27,6 +35,26 @@ pub(crate) fn run(args: Args) -> Result<Exit> {
 /// What was odd about the files, on standard error.
 fn warn(kernel: &Kernel) {
     for warning in kernel.warnings() {
-        tracing::warn!("{}", crate::output::text::printable(warning));
+        tracing::warn!("{}", printable(warning));
     }
+}
+
+/// Why there is nothing to write, with what was broken on the way.
+fn nothing(traces: &Traces) -> NothingFound {
+    if let [Damage { cause: cause @ Cause::MissingType { .. }, .. }] = traces.damage.as_slice() {
+        return NothingFound {
+            what: format!("no trace in this core: {cause}"),
+            hint: Some(
+                "if LTTng 0.x was built as modules, name their .ko files (with DWARF) with further -d options",
+            ),
+        };
+    }
+    for damage in &traces.damage {
+        tracing::warn!("{}", printable(&damage.to_string()));
+    }
+    let what = match traces.traces.as_slice() {
+        [] => "no trace in this core".to_owned(),
+        found => format!("{} in this core, but no buffer", count(found.len(), "trace")),
+    };
+    NothingFound { what, hint: None }
 }

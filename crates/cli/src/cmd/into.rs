@@ -1,0 +1,226 @@
+//! `ltt-kdump extract CORE... --into TRACE`, and what it has in common with `repair`.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use analyser::{Directory, Kernel};
+use anyhow::Result;
+use extracter::{Gap, Join, JoinReport, Layout, Side, StreamJoin};
+
+use crate::args::Extract;
+use crate::config;
+use crate::exit::{Exit, Usage};
+use crate::output::json;
+use crate::output::progress::{Bar, Phase};
+use crate::output::table::{Column, Table};
+use crate::output::text::{count, printable};
+
+pub(crate) fn run(args: Extract, into: &Path, as_json: bool, verbose: bool) -> Result<Exit> {
+    let name = match args.traces.as_slice() {
+        [] => None,
+        [name] => Some(name.as_str()),
+        _ => {
+            return Err(
+                Usage("--into: expected one --trace at most, since TRACE is one, found several").into()
+            );
+        }
+    };
+    if args.in_place && args.layout == crate::args::Layout::Beside {
+        return Err(Usage("--layout beside: expected --output for the second trace, found --in-place").into());
+    }
+    let target = config::target(args.output, args.in_place, into)?;
+    let open = config::open(args.cores, &args.kernel, true)?;
+    // A folder that is no trace is found out before a large core is opened.
+    let phase = Phase::start("reading the trace");
+    let directory = Directory::open(into)?;
+    drop(phase);
+    for warning in directory.warnings() {
+        tracing::warn!("{}", printable(warning));
+    }
+    let phase = Phase::start("opening core and type information");
+    let kernel = Kernel::open(&open)?;
+    let traces = kernel.traces(args.via.into());
+    drop(phase);
+    super::warn(&kernel);
+    if traces.traces.is_empty() {
+        return Err(super::nothing(&traces).into());
+    }
+    let trace = analyser::pairing(&directory, &traces, name)?;
+    let phase = Phase::start("comparing both sides");
+    let join = Join::with_core(&directory, &kernel, trace, target, args.layout.into())?;
+    drop(phase);
+    finish(join, args.dry_run, as_json, verbose)
+}
+
+/// Does what was planned, unless only the plan is wanted, and says what it was.
+pub(crate) fn finish(join: Join<'_>, dry_run: bool, as_json: bool, verbose: bool) -> Result<Exit> {
+    let report = if dry_run {
+        join.report().clone()
+    } else {
+        let bar = Bar::start(join.total_bytes());
+        join.run(&bar)?
+    };
+    if as_json {
+        json::print(&report)?;
+    } else {
+        print(&report, dry_run, verbose)?;
+    }
+    Ok(if report.has_losses() { Exit::Losses } else { Exit::Complete })
+}
+
+fn print(report: &JoinReport, dry_run: bool, verbose: bool) -> Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    table(report).print(&mut out, "")?;
+    writeln!(out)?;
+    for stream in &report.streams {
+        let path = printable(&stream.path);
+        for cut in stream.disk.iter().flat_map(|disk| &disk.cuts) {
+            let fate = match (cut.in_core, &cut.saved_as) {
+                (true, _) => ", which the core holds".to_owned(),
+                (false, Some(saved)) => format!(", kept as {}", printable(saved)),
+                (false, None) => String::new(),
+            };
+            let (file, reason) = (printable(&cut.path), printable(&cut.reason));
+            writeln!(out, "cut: {file} at {}: {}{fate}: {reason}", cut.offset, count(cut.len, "byte"))?;
+        }
+        for different in &stream.both.different {
+            let kept = match different.kept {
+                Side::Disk => "the folder's",
+                Side::Core => "the core's",
+            };
+            let (offset, disk, core) = (different.offset, different.disk_used, different.core_used);
+            writeln!(
+                out,
+                "different: {path} at {offset}: {disk} bytes in the folder, {core} in the core: kept {kept}"
+            )?;
+        }
+        if let Some(Gap::Lost { ranges, .. }) = &stream.gap {
+            for range in ranges {
+                writeln!(
+                    out,
+                    "lost: {path}: {} between positions {} and {} of the buffer",
+                    count(range.records, "record"),
+                    range.from,
+                    range.to
+                )?;
+            }
+        }
+        if stream.made.records > 0 {
+            let (records, markers) = (stream.made.records, stream.made.markers);
+            writeln!(
+                out,
+                "made: {path}: {} from the kernel's tables, {}",
+                count(records, "record"),
+                count(markers, "event format")
+            )?;
+        }
+        for damage in &stream.damage {
+            writeln!(out, "damage: {path}: {}", printable(damage))?;
+        }
+        if verbose {
+            if let Some(Gap::Unknown { reason }) = &stream.gap {
+                writeln!(
+                    out,
+                    "note: {path}: whether records are missing is not known: {}",
+                    printable(reason)
+                )?;
+            }
+            for note in &stream.notes {
+                writeln!(out, "note: {path}: {}", printable(note))?;
+            }
+        }
+    }
+    for note in &report.notes {
+        writeln!(out, "note: {}", printable(note))?;
+    }
+    writeln!(out, "{}", sum(report, dry_run))?;
+    out.flush()?;
+    Ok(())
+}
+
+/// The last line.
+fn sum(report: &JoinReport, dry_run: bool) -> String {
+    let totals = &report.totals;
+    let place = match &report.output {
+        Some(output) => format!(" in {}", printable(output)),
+        None => format!(" in {}", printable(&report.trace)),
+    };
+    let what = match report.layout {
+        Layout::Beside => format!(
+            "{} that the folder lacks, with the whole metadata = {}{place}",
+            count(totals.added, "record"),
+            totals.records,
+        ),
+        _ => format!(
+            "{} kept + {} added{} = {}{place}",
+            count(totals.records_kept, "record"),
+            totals.added,
+            if totals.made > 0 { format!(" + {} made", totals.made) } else { String::new() },
+            totals.records,
+        ),
+    };
+    let lost = match (totals.records_lost, totals.bytes_cut) {
+        (0, 0) => String::new(),
+        (records, bytes) => {
+            format!("; {} lost for good, {} cut", count(records, "record"), count(bytes, "byte"))
+        }
+    };
+    let dry = if dry_run { "would be: " } else { "" };
+    let same =
+        if report.output.is_none() && totals.streams_changed == 0 { "nothing to change: " } else { "" };
+    format!("{dry}{same}{what}{lost}")
+}
+
+/// A line for each stream, and their sum.
+fn table(report: &JoinReport) -> Table {
+    let mut table = Table::new([
+        Column::left("FILE"),
+        Column::right("KEPT"),
+        Column::right("CUT").optional(),
+        Column::right("IN BOTH").optional(),
+        Column::right("DIFFERENT").optional(),
+        Column::right("ADDED").optional(),
+        Column::right("EVENTS ADDED").optional(),
+        Column::right("MADE").optional(),
+        Column::right("LOST").optional(),
+        Column::left("JOIN").optional(),
+        Column::right("RECORDS"),
+    ]);
+    for stream in &report.streams {
+        table.row(row(stream));
+    }
+    table
+}
+
+fn row(stream: &StreamJoin) -> [String; 11] {
+    let (lost, join) = match &stream.gap {
+        Some(Gap::Exact) => (0, "exact"),
+        Some(Gap::Lost { records, .. }) => (*records, "gap"),
+        Some(_) => (0, "unknown"),
+        None => (0, "-"),
+    };
+    let (kept, cut) = stream.disk.as_ref().map_or((0, 0), |disk| (disk.records_kept, disk.bytes_cut));
+    [
+        printable(&stream.path).into_owned(),
+        kept.to_string(),
+        cut.to_string(),
+        stream.both.records.to_string(),
+        stream.both.different.len().to_string(),
+        stream.added.records.to_string(),
+        stream.added.events.to_string(),
+        stream.made.records.to_string(),
+        lost.to_string(),
+        join.to_owned(),
+        stream.result.records.to_string(),
+    ]
+}
+
+impl From<crate::args::Layout> for Layout {
+    fn from(layout: crate::args::Layout) -> Layout {
+        match layout {
+            crate::args::Layout::Merged => Layout::Merged,
+            crate::args::Layout::Beside => Layout::Beside,
+            crate::args::Layout::CrashSubdir => Layout::CrashSubdir,
+        }
+    }
+}
