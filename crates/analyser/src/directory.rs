@@ -344,22 +344,22 @@ fn candidate(found: Found, tree: &Arc<Tree>) -> Result<Candidate, Entry> {
     Ok(Candidate { path, len, links, name, start })
 }
 
-/// A header of the trace that most files belong to; of two traces with as many files the one whose path comes first.
+/// A header of the trace that most files belong to; of two traces with as many files that of the metadata, which viewers take the clock
+/// from, or else the one whose path comes first.
 fn prevalent(candidates: &[Candidate]) -> Option<&Header> {
-    let headers = || {
-        candidates.iter().filter_map(|candidate| match &candidate.start {
-            Start::Header(header) => Some(header),
-            _ => None,
-        })
-    };
-    let mut counts: Vec<(Identity, usize)> = Vec::new();
-    for identity in headers().map(Identity::of) {
-        match counts.iter_mut().find(|(known, _)| *known == identity) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((identity, 1)),
+    let mut counts: Vec<(Identity, (usize, bool), &Header)> = Vec::new();
+    for candidate in candidates {
+        let Start::Header(header) = &candidate.start else { continue };
+        let identity = Identity::of(header);
+        let is_first = candidate.name.cpu == 0 && candidate.name.channel(header.version) == Channel::Metadata;
+        match counts.iter_mut().find(|(known, ..)| *known == identity) {
+            Some((_, (files, has_first), _)) => {
+                *files += 1;
+                *has_first |= is_first;
+            }
+            None => counts.push((identity, (1, is_first), header)),
         }
     }
-    let most = counts.iter().map(|&(_, count)| count).max()?;
-    let (identity, _) = *counts.iter().find(|&&(_, count)| count == most)?;
-    headers().find(|header| Identity::of(header) == identity)
+    let most = counts.iter().map(|&(_, weight, _)| weight).max()?;
+    counts.iter().find(|&&(_, weight, _)| weight == most).map(|&(.., header)| header)
 }

@@ -21,6 +21,7 @@ pub struct Trace {
     pub(crate) channels: Vec<Channel>,
     pub(crate) header: Option<Header>,
     pub(crate) markers: Option<Markers>,
+    pub(crate) knows_marker_table: bool,
 }
 
 /// One channel of a trace: a set of streams with the same purpose and buffer geometry.
@@ -111,6 +112,13 @@ impl Trace {
     #[must_use]
     pub fn markers(&self) -> Option<&Markers> {
         self.markers.as_ref()
+    }
+
+    /// Whether the kernel's own marker table was read to its end: then no event has an id that [`markers`](Trace::markers)
+    /// lacks.
+    #[must_use]
+    pub fn knows_marker_table(&self) -> bool {
+        self.knows_marker_table
     }
 }
 

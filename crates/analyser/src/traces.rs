@@ -32,8 +32,10 @@ impl Kernel {
 fn trace(view: &View, mut raw: relaywalk::ltt::Trace, damage: &mut Vec<relaywalk::Damage>) -> Trace {
     let channels: Vec<Channel> = std::mem::take(&mut raw.channels).into_iter().map(Channel::from).collect();
     let header = first_header(view, &channels);
-    let markers = header.as_ref().map(|header| markers(view, &channels, header, damage));
-    Trace { header, markers, channels, raw }
+    let mut knows_marker_table = false;
+    let markers =
+        header.as_ref().map(|header| markers(view, &channels, header, &mut knows_marker_table, damage));
+    Trace { header, markers, knows_marker_table, channels, raw }
 }
 
 /// The header of some sub-buffer. The first slot of any ring always has one: it is written when the ring is made.
@@ -62,6 +64,7 @@ fn markers(
     view: &View,
     channels: &[Channel],
     header: &Header,
+    knows_marker_table: &mut bool,
     damage: &mut Vec<relaywalk::Damage>,
 ) -> Markers {
     let mut markers = Markers::new(header);
@@ -76,6 +79,7 @@ fn markers(
         }
     }
     let table = relaywalk::markers::walk(view);
+    *knows_marker_table = !table.markers.is_empty() && table.damage.is_empty();
     for marker in &table.markers {
         let alignment = marker.alignment.and_then(|alignment| u8::try_from(alignment).ok());
         let announcement = Announcement {

@@ -9,8 +9,8 @@ use crate::kernel::Kernel;
 use crate::model::Trace;
 use crate::time::TraceClock;
 
-/// The entries of several streams in the order of their times; of equally old ones that of the lower CPU first, then in the
-/// order of traces and channels.
+/// The entries of several streams in the order of their times; of equally old ones that of the lower CPU first, then by the
+/// names of the channels.
 ///
 /// ```
 /// # fn main() -> analyser::Result<()> {
@@ -69,8 +69,8 @@ impl<'a> Events<'a> {
             _ => 0,
         };
         streams.retain(|(label, _)| selection.takes(&label.channel, label.cpu));
-        // Stable: traces and channels stay as they are found.
-        streams.sort_by_key(|(label, _)| label.cpu);
+        // Stable: traces stay as they are given.
+        streams.sort_by(|(a, _), (b, _)| (a.cpu, &a.channel).cmp(&(b.cpu, &b.channel)));
         let sources = streams.into_iter().map(|(_, source)| source).collect();
         let merge = match selection.last {
             Some(count) => Merge::last(sources, count, from),
