@@ -86,7 +86,7 @@
 //!
 //! # Cost
 //!
-//! Everything borrows. Decoding takes some tens of nanoseconds an event and allocates nothing; fields are decoded when asked for.
+//! Everything borrows, but for [scans](ltt::scan): they read a file front to back, each byte once, in bounded memory. Decoding takes some tens of nanoseconds an event and allocates nothing; fields are decoded when asked for.
 //! All types are `Send` and `Sync`; one [`Markers`](ltt::Markers) serves any number of decoders at the same time.
 //!
 //! # Untrusted input
@@ -97,7 +97,7 @@
 //!
 //! # Formats
 //!
-//! So far [`ltt`]. Other formats get sibling modules of the same shape: header, completion, decoder, markers, prefix, scan.
+//! [`ltt`] and [`ctf`], siblings of the same shape: header, completion, decoder, markers or metadata, scan.
 
 pub mod ctf;
 mod error;

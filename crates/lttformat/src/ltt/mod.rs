@@ -9,8 +9,9 @@
 //! | 2.3, 2.4 | as 2.2 | of the channel | as 2.0 | whole sub-buffer |
 //! | 2.5, 2.6 | as 2.2, `data_size` for `lost_size` | of the channel | as 2.0 | used bytes, rounded up to pages |
 //!
-//! From bytes to events: [`Header::parse`] → [`Markers::learn`] (metadata channel) → [`Decoder`]. For what a crash left:
-//! [`prefix`] (in memory), [`complete`], [`scan`] (on disk).
+//! From bytes to events: [`Header::parse`] → [`Markers::learn`] (metadata channel) → [`Decoder`], or [`Grammar`] for who owns the
+//! bytes. For what a crash left: [`prefix`] (in memory), [`complete`], [`scan`] (on disk), [`announce`] (metadata that are lost).
+//! [`TracefileName`] tells which stream a file holds.
 
 mod align;
 mod channel;
