@@ -6,7 +6,10 @@
 //! ```text
 //! Kernel ─► Traces ─► Trace ─► Channel ─► Stream (one CPU) ─► SubBuffer ─► Record (bytes as the daemon would have written)
 //!    └────► Debugfs ─► Entry ─► RelayFile
+//! Directory (a trace on disk) ─► Tracefile ─► whole records and cuts ─► Check
 //! ```
+//!
+//! [`pairing`] finds the trace in the core that a directory belongs to; [`events`] are decoded from either, in the order of time.
 //!
 //! It is not a writer of files (see `extracter`) and prints nothing.
 //!

@@ -6,7 +6,7 @@
 //! Records ─► Source ─────────────────────────────────────────────────────┘
 //! ```
 //!
-//! Only `ltt` knows a trace format; another kind of trace is another [`Source`](source::Source) beside it.
+//! Only `ltt` knows a trace format; another kind of trace is another `Source` beside it.
 //!
 //! Cost: memory for a few sub-buffers per stream, however long the trace is; time by the events delivered, except for those that
 //! must be decoded to reach the first of them in its sub-buffer.
