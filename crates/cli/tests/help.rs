@@ -99,10 +99,13 @@ fn manual_pages_and_completions_are_written() {
         names,
         [
             "_ltt-kdump",
+            "ltt-kdump-check.1",
             "ltt-kdump-completions.1",
+            "ltt-kdump-events.1",
             "ltt-kdump-extract.1",
             "ltt-kdump-info.1",
             "ltt-kdump-ls.1",
+            "ltt-kdump-repair.1",
             "ltt-kdump.1",
             "ltt-kdump.bash",
             "ltt-kdump.fish",
