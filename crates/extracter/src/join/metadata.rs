@@ -130,7 +130,7 @@ impl Metadata<'_> {
 }
 
 /// Whether an id stands for an event that no tracer announces.
-pub(crate) fn is_built_in(version: Version, channel: &[u8], id: u16) -> bool {
+fn is_built_in(version: Version, channel: &[u8], id: u16) -> bool {
     match version {
         version if version.has_channel_ids() => channel == b"metadata",
         Version::V1_0 => id < 4,

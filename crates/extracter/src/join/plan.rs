@@ -68,7 +68,6 @@ impl<'a> Plan<'a> {
 
         let (metadata, data) = common.sources();
         let mut announced = common.header.as_ref().map(Markers::new);
-        let mut in_core = announced.clone();
         let mut learn = |header: &Header, bytes: &[u8], used: u64| {
             if let Some(announced) = &mut announced {
                 announced.learn(header, bytes, used);
@@ -79,11 +78,7 @@ impl<'a> Plan<'a> {
             .into_iter()
             .map(|source| {
                 CoreStream::new(source, signature, |header, bytes| {
-                    let used = header.used(bytes.len() as u64).unwrap_or(0);
-                    learn(header, bytes, used);
-                    if let Some(in_core) = &mut in_core {
-                        in_core.learn(header, bytes, used);
-                    }
+                    learn(header, bytes, header.used(bytes.len() as u64).unwrap_or(0));
                 })
             })
             .collect();
@@ -98,10 +93,7 @@ impl<'a> Plan<'a> {
             looked.push(if is_metadata { Some(common.look(stream, None, false, learn)?) } else { None });
         }
         let all = common.are_complete(&streams.streams, &looked)
-            || announced
-                .as_ref()
-                .zip(in_core.as_ref())
-                .is_some_and(|(all, in_core)| common.are_in_memory(all, in_core));
+            || announced.as_ref().is_some_and(|announced| common.are_in_memory(announced));
         let known = announced.clone().map(|announced| common.known(announced));
         let rest: Vec<Looked<'a>> = streams
             .streams
@@ -212,20 +204,16 @@ impl<'a> Common<'a> {
         metadata.peek().is_some() && metadata.all(|(stream, looked)| is_complete(stream, looked))
     }
 
-    /// Whether the kernel's own table of markers was found, with everything that was ever announced: it tells more than the metadata in
-    /// the core do, and nothing on disk is missing from it.
-    fn are_in_memory(&self, announced: &Markers, in_core: &Markers) -> bool {
-        let Some(memory) = self.core.and_then(|core| core.trace.markers()) else { return false };
-        let ids = |markers: &Markers| -> BTreeSet<(Vec<u8>, u16)> {
-            let version = self.version();
-            let known = markers.iter().filter(|(channel, marker)| {
-                marker.is_decodable()
-                    && version.is_some_and(|v| !metadata::is_built_in(v, channel, marker.id()))
-            });
-            known.map(|(channel, marker)| (channel.to_vec(), marker.id())).collect()
+    /// Whether the kernel's own table of markers has everything that was ever announced: nothing on disk is missing from it, as it would
+    /// be after a module was unloaded.
+    fn are_in_memory(&self, announced: &Markers) -> bool {
+        let Some(trace) = self.core.map(|core| core.trace).filter(|trace| trace.knows_marker_table()) else {
+            return false;
         };
-        let memory = ids(memory);
-        memory.len() > ids(in_core).len() && ids(announced).is_subset(&memory)
+        let ids = |markers: &Markers| -> BTreeSet<(Vec<u8>, u16)> {
+            markers.iter().map(|(channel, marker)| (channel.to_vec(), marker.id())).collect()
+        };
+        trace.markers().is_some_and(|memory| ids(announced).is_subset(&ids(memory)))
     }
 
     /// What metadata announce, and what else the kernel's memory tells.
