@@ -29,6 +29,7 @@
 //! * [`core`]: ELF and kdump-compressed files, flattened, split, truncated.
 //! * [`isf`], [`dwarf`]: debug information; [`dwarf::DebugInfo::module`] for tracers built as modules.
 //! * [`disk`]: the trace directory that the daemon had written by then, whole or torn.
+//! * [`lttng`]: kernels with LTTng 2.x sessions.
 //! * [`corrupt`]: damage for hostile tests. [`big`]: large cores for benches.
 //!
 //! Everything is deterministic: the same builder gives the same bytes.
@@ -45,7 +46,7 @@ mod abi;
 mod arch;
 pub mod big;
 mod build;
-mod cdecl;
+pub mod cdecl;
 pub mod core;
 pub mod corrupt;
 mod debugfs;
@@ -60,6 +61,7 @@ mod headers;
 pub mod isf;
 mod kernel;
 mod layout;
+pub mod lttng;
 mod marker;
 mod marker_table;
 mod memory;

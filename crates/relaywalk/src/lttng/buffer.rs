@@ -237,6 +237,11 @@ impl<'a> Reading<'a> {
             Err(_) if was_read => return Ok(None),
             Err(cause) => return Err(cause),
         };
+        let untouched = counters == Counters::default() && found.used == 0;
+        if progress == Progress::Delivered && untouched && !in_reader {
+            // A slot never used looks like the end of the lap before the first.
+            return Ok(None);
+        }
         let whole = ring.subbuffer_size();
         let told = Some(found.used).filter(|used| (1..=whole).contains(used));
         let used = match progress {

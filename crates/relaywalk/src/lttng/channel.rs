@@ -2,9 +2,9 @@
 
 use super::buffer;
 use super::header::{self, Expected, Identity};
-use super::model::{Channel, ChannelKind, HeaderType, Stream};
-use super::ring_channel::RingChannel;
-use super::types::Types;
+use super::model::{Channel, ChannelKind, Header, HeaderType, Stream};
+use super::ring_channel::{BufferRef, RingChannel};
+use super::types::{ChannelMirror, Types};
 use super::walk::Kernel;
 use crate::memory;
 use crate::mirror::{Image, Mirror};
@@ -28,10 +28,11 @@ impl ChannelInfo {
     /// Reads the channel whose link in the session's list is at `link`. `Ok(None)` for a counter.
     pub(crate) fn of_link(kernel: &Kernel<'_>, link: VirtAddr) -> Result<Option<ChannelInfo>, Damage> {
         let types = &kernel.types;
-        let addr = link.back(types.channel.link.offset);
+        let Some(shape) = &types.channel else { return Ok(ChannelInfo::near(kernel, link)) };
+        let addr = link.back(shape.link.offset);
         let fail = |cause| Damage::new("channel", addr, cause);
         // Counters have but the link and the back pointer in common with channels. (Before there were any, nobody set it.)
-        if let Some((member, common)) = types.channel.common.as_ref().zip(types.channel_common.as_ref()) {
+        if let Some((member, common)) = shape.common.as_ref().zip(types.channel_common.as_ref()) {
             let public = memory::word(kernel.target, addr.offset(member.offset));
             let public = VirtAddr(public.map_err(|error| fail(error.into()))?);
             if !public.is_null() {
@@ -47,10 +48,11 @@ impl ChannelInfo {
     /// Reads the channel structure at `addr`.
     pub(crate) fn read(kernel: &Kernel<'_>, addr: VirtAddr) -> Result<ChannelInfo, Damage> {
         let fail = |cause| Damage::new("channel", addr, cause);
-        let shape = &kernel.types.channel;
+        let missing = || fail(Cause::MissingType { name: "struct lttng_channel".into() });
+        let shape = kernel.types.channel.as_ref().ok_or_else(missing)?;
         let image = shape.read(kernel.target, addr).map_err(|error| fail(error.into()))?;
         let ring = RingChannel::read(kernel, image.pointer(&shape.ring).map_err(fail)?).map_err(fail)?;
-        let transport = transport(kernel, &image).unwrap_or_else(|| ring.name.clone());
+        let transport = transport(kernel, shape, &image).unwrap_or_else(|| ring.name.clone());
         let kind = match image.maybe(shape.kind.as_ref()) {
             Some(0) => ChannelKind::Data,
             Some(1) => ChannelKind::Metadata,
@@ -63,7 +65,7 @@ impl ChannelInfo {
             id: image.maybe(Some(&shape.id)).and_then(|id| u32::try_from(id).ok()),
             kind,
             header_type: image.maybe(shape.header_type.as_ref()).map(HeaderType::from_raw),
-            session: session(kernel, &image),
+            session: session(kernel, shape, &image),
             transport,
             ring,
         })
@@ -79,7 +81,27 @@ impl ChannelInfo {
             .filter(|addr| memory::is_kernel(kernel.target.abi(), *addr))
             .filter_map(|addr| ChannelInfo::read(kernel, addr).ok())
             .find(|info| info.ring.addr == ring.addr);
-        Ok(named.unwrap_or_else(|| ChannelInfo {
+        Ok(named.unwrap_or_else(|| ChannelInfo::alone(ring)))
+    }
+
+    /// The channel around a link of the session's list, without its layout: its ring is the one that it points to, and the rest is
+    /// told by packets. `None` for a counter, which has no ring.
+    fn near(kernel: &Kernel<'_>, link: VirtAddr) -> Option<ChannelInfo> {
+        /// Bytes behind the link within which the pointer lies, in the releases that need this.
+        const REACH: u64 = 1024;
+        let step = kernel.target.abi().word_bytes();
+        let words = (0..REACH / step).filter_map(|i| memory::word(kernel.target, link.offset(i * step)).ok());
+        let ring = words.map(VirtAddr).find_map(|at| RingChannel::read(kernel, at).ok())?;
+        let mut info = ChannelInfo::alone(ring);
+        if let Some(identity) = info.identity(kernel) {
+            (info.kind, info.id) = (identity.kind, identity.id);
+        }
+        Some(info)
+    }
+
+    /// What a ring tells of its channel.
+    fn alone(ring: RingChannel) -> ChannelInfo {
+        ChannelInfo {
             addr: VirtAddr::NULL,
             id: None,
             kind: if ring.name.starts_with(b"relay-metadata") {
@@ -91,7 +113,7 @@ impl ChannelInfo {
             header_type: None,
             session: None,
             ring,
-        }))
+        }
     }
 
     /// What its packets must say.
@@ -145,29 +167,32 @@ impl ChannelInfo {
 
     /// Identity in its packets: of a channel of which nothing else is known.
     pub(crate) fn identity(&self, kernel: &Kernel<'_>) -> Option<Identity> {
-        let expected = self.expected(&kernel.types, None);
-        let streams = self.ring.buffers(kernel, &mut Vec::new()).into_iter();
-        let packets = streams.filter_map(|at| buffer::read(kernel, &self.ring, at, &expected).ok());
-        let mut found = packets.flat_map(|stream| stream.packets).filter(|packet| packet.used != 0);
-        found.find_map(|packet| header::identity(kernel.target, &packet.pages))
+        let buffers = self.ring.buffers(kernel, &mut Vec::new());
+        [ChannelKind::Data, ChannelKind::Metadata].into_iter().find_map(|kind| {
+            let expected = Expected { kind, ..self.expected(&kernel.types, None) };
+            let read = |at: &BufferRef| buffer::read(kernel, &self.ring, *at, &expected).ok();
+            let mut packets = buffers.iter().filter_map(read).flat_map(|stream| stream.packets);
+            let proven = packets.find(|packet| packet.header == Header::Intact)?;
+            header::identity(kernel.target, &proven.pages)
+        })
     }
 }
 
 /// Name of the transport that the channel says it uses.
-fn transport(kernel: &Kernel<'_>, image: &Image) -> Option<Vec<u8>> {
+fn transport(kernel: &Kernel<'_>, channel: &ChannelMirror, image: &Image) -> Option<Vec<u8>> {
     let shape = kernel.types.transport.as_ref()?;
-    let at = image.maybe_pointer(kernel.types.channel.transport.as_ref())?;
+    let at = image.maybe_pointer(channel.transport.as_ref())?;
     let name = shape.read(kernel.target, at).ok()?.maybe_pointer(Some(&shape.name))?;
     memory::cstr(kernel.target, name, 64).ok().filter(|name| !name.is_empty())
 }
 
 /// The session of a channel: named directly, or by its public half.
-fn session(kernel: &Kernel<'_>, image: &Image) -> Option<VirtAddr> {
-    if let Some(session) = image.maybe_pointer(kernel.types.channel.session.as_ref()) {
+fn session(kernel: &Kernel<'_>, channel: &ChannelMirror, image: &Image) -> Option<VirtAddr> {
+    if let Some(session) = image.maybe_pointer(channel.session.as_ref()) {
         return Some(session);
     }
     let shape = kernel.types.channel_public.as_ref()?;
-    let public = image.maybe_pointer(kernel.types.channel.public.as_ref())?;
+    let public = image.maybe_pointer(channel.public.as_ref())?;
     shape.read(kernel.target, public).ok()?.maybe_pointer(Some(&shape.session))
 }
 

@@ -34,6 +34,17 @@ const SESSION_2_13: Shape = (
     104,
     &[("pub", 0, 8), ("chan", 24, 16), ("list", 56, 16), ("uuid", 76, 16), ("metadata_cache", 96, 8)],
 );
+const SESSION_2_14: Shape = (
+    "lttng_kernel_session_private",
+    65656,
+    &[
+        ("pub", 0, 8),
+        ("chan_head", 24, 16),
+        ("node", 65608, 16),
+        ("uuid", 65628, 16),
+        ("metadata_cache", 65648, 8),
+    ],
+);
 const SESSION_PUBLIC: Shape = ("lttng_kernel_session", 16, &[("priv", 0, 8), ("active", 8, 4)]);
 const CHANNEL_2_0: Shape = (
     "lttng_channel",
@@ -140,6 +151,7 @@ const BUFFER_ENDS: Shape = (
 );
 const HOT: Shape = ("commit_counters_hot", 16, &[("cc", 0, 8), ("seq", 8, 8)]);
 const COLD: Shape = ("commit_counters_cold", 8, &[("cc_sb", 0, 8)]);
+const COLD_2_14: Shape = ("commit_counters_cold", 16, &[("cc_sb", 0, 8), ("end_events_discarded", 8, 8)]);
 const SLOT: Shape = ("lttng_kernel_ring_buffer_backend_subbuffer", 8, &[("id", 0, 8)]);
 const COUNT: Shape = ("lttng_kernel_ring_buffer_backend_counts", 8, &[("seq_cnt", 0, 8)]);
 const PAGES: Shape = ("lttng_kernel_ring_buffer_backend_pages", 32, &[("data_size", 24, 8), ("p", 32, 0)]);
@@ -147,15 +159,18 @@ const PAGE_2_0: Shape = ("lttng_kernel_ring_buffer_backend_page", 16, &[("virt",
 const PAGE_2_8: Shape = ("lttng_kernel_ring_buffer_backend_page", 16, &[("virt", 0, 8), ("pfn", 8, 8)]);
 
 /// What does not differ between releases.
-const ALWAYS: [Shape; 5] = [TRANSPORT, RING, HOT, COLD, SLOT];
+const ALWAYS: [Shape; 5] = [TRANSPORT, RING, HOT, SLOT, PAGES];
 
 /// What does. Where two fit a kernel alike, the first is right: a table of ends that is there cannot be seen by the layout without.
-const RELEASES: [(&str, &[Shape]); 5] = [
-    ("2.13", &[SESSION_2_13, SESSION_PUBLIC, CHANNEL_2_13, CACHE, BUFFER_ENDS, COUNT, PAGES, PAGE_2_8]),
-    ("2.9.13 to 2.12", &[SESSION_2_3, CHANNEL_2_0, CACHE, BUFFER_ENDS, COUNT, PAGES, PAGE_2_8]),
-    ("2.8 to 2.10", &[SESSION_2_3, CHANNEL_2_0, CACHE, BUFFER_2_8, COUNT, PAGES, PAGE_2_8]),
-    ("2.3 to 2.7", &[SESSION_2_3, CHANNEL_2_0, CACHE, BUFFER_2_0, PAGES, PAGE_2_0]),
-    ("2.0 to 2.2", &[SESSION_2_0, CHANNEL_2_0, BUFFER_2_0, PAGES, PAGE_2_0]),
+///
+/// The tracer's own view of a channel changed with the configuration in 2.14: there rings are searched for.
+const RELEASES: [(&str, &[Shape]); 6] = [
+    ("2.13", &[SESSION_2_13, SESSION_PUBLIC, CHANNEL_2_13, CACHE, BUFFER_ENDS, COLD, COUNT, PAGE_2_8]),
+    ("2.14 to 2.16", &[SESSION_2_14, SESSION_PUBLIC, CACHE, BUFFER_ENDS, COLD_2_14, COUNT, PAGE_2_8]),
+    ("2.9.13 to 2.12", &[SESSION_2_3, CHANNEL_2_0, CACHE, BUFFER_ENDS, COLD, COUNT, PAGE_2_8]),
+    ("2.8 to 2.10", &[SESSION_2_3, CHANNEL_2_0, CACHE, BUFFER_2_8, COLD, COUNT, PAGE_2_8]),
+    ("2.3 to 2.7", &[SESSION_2_3, CHANNEL_2_0, CACHE, BUFFER_2_0, COLD, PAGE_2_0]),
+    ("2.0 to 2.2", &[SESSION_2_0, CHANNEL_2_0, BUFFER_2_0, COLD, PAGE_2_0]),
 ];
 
 impl<'t> Fixed<'t> {

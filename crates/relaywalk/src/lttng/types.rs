@@ -123,7 +123,8 @@ const UNITS: [&str; 12] = [
 pub(crate) struct Types {
     pub(crate) session: SessionMirror,
     pub(crate) session_public: Option<SessionPublic>,
-    pub(crate) channel: ChannelMirror,
+    /// `None` where only the layouts of stripped modules are known, and not that of this one.
+    pub(crate) channel: Option<ChannelMirror>,
     pub(crate) channel_public: Option<ChannelPublic>,
     pub(crate) channel_common: Option<ChannelCommon>,
     pub(crate) transport: Option<Transport>,
@@ -143,7 +144,9 @@ pub(crate) struct Types {
 
 impl Types {
     /// Resolves the tracer's types; what is missing otherwise.
-    pub(crate) fn new(target: &dyn Target) -> Result<Types, Cause> {
+    ///
+    /// Without `needs_channel` the tracer's own view of a channel may be missing: then rings are searched for.
+    pub(crate) fn new(target: &dyn Target, needs_channel: bool) -> Result<Types, Cause> {
         let buffer = mirror::find::<BufferMirror>(target, &UNITS)?;
         let header = mirror::find::<PacketHeader>(target, &UNITS).ok();
         // Numbered packets have had one shape only.
@@ -151,7 +154,7 @@ impl Types {
         Ok(Types {
             session: mirror::find(target, &UNITS)?,
             session_public: mirror::find(target, &UNITS).ok(),
-            channel: mirror::find(target, &UNITS)?,
+            channel: mirror::find(target, &UNITS).map(Some).or_else(if_not(needs_channel))?,
             channel_public: mirror::find(target, &UNITS).ok(),
             channel_common: mirror::find(target, &UNITS).ok(),
             transport: mirror::find(target, &UNITS).ok(),
@@ -168,4 +171,9 @@ impl Types {
             buffer,
         })
     }
+}
+
+/// Forgives what is missing unless it is needed.
+fn if_not<T>(needed: bool) -> impl FnOnce(Cause) -> Result<Option<T>, Cause> {
+    move |cause| if needed { Err(cause) } else { Ok(None) }
 }

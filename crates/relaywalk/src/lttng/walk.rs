@@ -27,8 +27,8 @@ pub(crate) struct Kernel<'t> {
 }
 
 impl<'t> Kernel<'t> {
-    fn new(target: &'t dyn Target) -> Result<Kernel<'t>, Cause> {
-        let types = Types::new(target)?;
+    fn new(target: &'t dyn Target, needs_channel: bool) -> Result<Kernel<'t>, Cause> {
+        let types = Types::new(target, needs_channel)?;
         let mut clocks =
             ["lttng_last_timestamp", "lttng_last_tsc"].into_iter().flat_map(|name| target.symbols(name));
         let clock = clocks.next().map(|symbol| VirtAddr(symbol.addr));
@@ -51,13 +51,13 @@ impl<'t> Kernel<'t> {
 /// the metadata text is read whole.
 #[must_use]
 pub fn walk(target: &dyn Target, options: &Options) -> Walk {
-    let missing = match Kernel::new(target) {
+    let missing = match Kernel::new(target, true) {
         Ok(kernel) => return Assembly::run(&kernel, options),
         Err(cause) => cause,
     };
     let mut best: Option<(usize, Walk)> = None;
     for fixed in Fixed::all(target) {
-        let Ok(kernel) = Kernel::new(&fixed) else { continue };
+        let Ok(kernel) = Kernel::new(&fixed, false) else { continue };
         let walk = Assembly::run(&kernel, options);
         let proof = proof(&walk);
         if proof > best.as_ref().map_or(0, |(proof, _)| *proof) {
@@ -71,13 +71,16 @@ pub fn walk(target: &dyn Target, options: &Options) -> Walk {
 }
 
 /// What speaks for the layouts that gave this walk: buffers that point back to their channels, packets that are where they should
-/// be, metadata that agree.
+/// be, metadata that agree; less what contradicts itself.
 fn proof(walk: &Walk) -> usize {
     let sessions = walk.sessions.iter();
     let metadata = sessions.clone().filter(|session| session.metadata.is_some()).count();
     let streams = sessions.flat_map(|session| &session.channels).flat_map(|channel| &channel.streams);
     let packets = streams.clone().flat_map(|stream| &stream.packets);
-    metadata + streams.count() + packets.filter(|packet| packet.header == Header::Intact).count()
+    let intact = packets.filter(|packet| packet.header == Header::Intact).count();
+    let damage = walk.damage.iter().chain(streams.clone().flat_map(|stream| &stream.damage));
+    let odd = damage.filter(|damage| matches!(damage.cause, Cause::Implausible(_))).count();
+    (metadata + streams.count() + intact).saturating_sub(odd)
 }
 
 /// A session being put together.

@@ -1,0 +1,109 @@
+//! What was planted.
+
+use crate::build::DeadKernel;
+
+/// A kernel that died while tracing, and what was planted in it.
+#[derive(Debug, Clone)]
+pub struct DeadTracer {
+    /// Its memory, types and symbols.
+    pub kernel: DeadKernel,
+    /// Its sessions, newest first.
+    pub sessions: Vec<SessionTruth>,
+}
+
+/// One session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionTruth {
+    /// Name; the kernel knows it since 2.11.
+    pub name: String,
+    /// Address of the structure (private half).
+    pub address: u64,
+    /// Identity of the trace.
+    pub uuid: [u8; 16],
+    /// Whether it was recording.
+    pub active: bool,
+    /// Metadata text without its first line.
+    pub metadata: String,
+    /// Data channels, newest first.
+    pub channels: Vec<ChannelTruth>,
+}
+
+/// One data channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelTruth {
+    /// The user's name; the kernel does not know it.
+    pub name: String,
+    /// Number.
+    pub id: u32,
+    /// Address of the tracer's structure.
+    pub address: u64,
+    /// Address of the ring buffer's structure.
+    pub ring: u64,
+    /// Overwrites when full.
+    pub overwrite: bool,
+    /// Bytes of a sub-buffer.
+    pub subbuffer_size: u64,
+    /// Sub-buffers of a stream.
+    pub n_subbuffers: u64,
+    /// One stream for each CPU.
+    pub streams: Vec<StreamTruth>,
+}
+
+/// One CPU's buffer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamTruth {
+    /// CPU; `None` for all of them.
+    pub cpu: Option<u32>,
+    /// Address of the buffer.
+    pub address: u64,
+    /// Addresses of its tables: hot and cold counters, writer's slots, array of page tables.
+    pub tables: [u64; 4],
+    /// Addresses of the page tables.
+    pub page_tables: Vec<u64>,
+    /// Write position.
+    pub write: u64,
+    /// Consumed position.
+    pub consumed: u64,
+    /// Events lost, buffer full.
+    pub lost_full: u64,
+    /// `last_tsc` as stored.
+    pub last_timestamp: u64,
+    /// What extraction can give, by position.
+    pub packets: Vec<PacketTruth>,
+    /// Whole packets that the daemon has on disk, in order.
+    pub disk: Vec<Vec<u8>>,
+}
+
+/// State of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Read, still there.
+    Consumed,
+    /// Complete, unread.
+    Ready,
+    /// The newest one.
+    Open,
+    /// Left with something uncommitted.
+    Stalled,
+}
+
+/// One packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PacketTruth {
+    /// Position of its first byte, in the kernel's word.
+    pub position: u64,
+    /// `packet_seq_num`, which never wraps.
+    pub sequence: u64,
+    /// State.
+    pub state: State,
+    /// Whether the tracer finished it.
+    pub closed: bool,
+    /// Whether a reader has it.
+    pub held: bool,
+    /// Bytes reserved.
+    pub reserved: u64,
+    /// Valid bytes as they lie in memory: header and whole events.
+    pub valid: Vec<u8>,
+    /// Events in them.
+    pub events: u64,
+}
