@@ -10,6 +10,7 @@
 //! ```text
 //!  ltt::walk ─┐                       ┌─► Trace ─► Channel ─► Stream ─► SubBuffer { position, state, pages }
 //!             ├─ Target (you bring it)┤
+//! lttng::walk ┤                       ├─► Session ─► Channel ─► Stream ─► Packet { position, state, used, pages }
 //! relay::walk ┘                       └─► Channel ─► Stream ─► SubBuffer
 //! debugfs::Tree ─► Entry              markers::walk ─► event formats
 //! ```
