@@ -1,3 +1,5 @@
+#![allow(clippy::single_range_in_vec_init, reason = "ranges are what it is about")]
+
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -134,9 +136,9 @@ fn nothing_is_half_done(now: &Files, after: &Files, why: &str) {
 fn killed_at_every_step_nothing_is_lost_and_a_rerun_finishes() {
     let (after, log) = undisturbed();
     assert!(log.len() > 40, "{}", log.len());
-    for nth in 0..log.len() {
+    for (nth, step) in log.iter().enumerate() {
         for done in [false, true] {
-            let why = format!("killed at step {nth}, {done}, {:?}", log[nth]);
+            let why = format!("killed at step {nth}, {done}, {step:?}");
             let scratch = trace();
             let beneath = Beneath::open(scratch.path()).unwrap();
             run(scratch.path(), &Faulty::new(&beneath, Fault::Killed(nth, done))).unwrap_err();
@@ -158,13 +160,13 @@ fn killed_at_every_step_nothing_is_lost_and_a_rerun_finishes() {
 #[test]
 fn whatever_fails_nothing_is_left_behind_and_a_rerun_finishes() {
     let (after, log) = undisturbed();
-    for nth in 0..log.len() {
+    for (nth, step) in log.iter().enumerate() {
         for fault in [
             Fault::Step(nth, ErrorKind::Other),
             Fault::Step(nth, ErrorKind::ReadOnlyFilesystem),
             Fault::Full(nth),
         ] {
-            let why = format!("{fault:?}, {:?}", log[nth]);
+            let why = format!("{fault:?}, {step:?}");
             let scratch = trace();
             let beneath = Beneath::open(scratch.path()).unwrap();
             let result = run(scratch.path(), &Faulty::new(&beneath, fault));

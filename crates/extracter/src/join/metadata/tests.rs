@@ -1,3 +1,5 @@
+#![allow(clippy::cast_possible_truncation, reason = "tests")]
+
 use lttformat::ltt::{Announcement, Channel, Endian};
 
 use super::*;

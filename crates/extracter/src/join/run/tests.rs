@@ -1,3 +1,5 @@
+#![allow(clippy::cast_possible_truncation, reason = "tests")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
@@ -166,9 +168,9 @@ fn killed_at_every_step_nothing_is_lost_and_a_rerun_finishes() {
         let (again, log_again) = lab.in_place(undisturbed.path(), layout, Fault::Nothing);
         assert_eq!((again.unwrap().totals.streams_changed, log_again.len()), (0, 0), "{layout:?}");
         assert!(log.len() > 60, "{}", log.len());
-        for nth in 0..log.len() {
+        for (nth, step) in log.iter().enumerate() {
             let done = nth % 2 == 0;
-            let why = format!("{layout:?} killed at step {nth}, {done}, {:?}", log[nth]);
+            let why = format!("{layout:?} killed at step {nth}, {done}, {step:?}");
             let folder = lab.write();
             lab.in_place(folder.path(), layout, Fault::Killed(nth, done)).0.unwrap_err();
             lab.nothing_is_missing(&files(folder.path()), &why);
@@ -191,9 +193,9 @@ fn whatever_fails_in_place_nothing_is_left_behind() {
         let undisturbed = lab.write();
         let (_, log) = lab.in_place(undisturbed.path(), layout, Fault::Nothing);
         let after = files(undisturbed.path());
-        for nth in (0..log.len()).step_by(3) {
+        for (nth, step) in log.iter().enumerate().step_by(3) {
             for fault in [Fault::Step(nth, ErrorKind::ReadOnlyFilesystem), Fault::Full(nth)] {
-                let why = format!("{layout:?} {fault:?} {:?}", log[nth]);
+                let why = format!("{layout:?} {fault:?} {step:?}");
                 let folder = lab.write();
                 let result = lab.in_place(folder.path(), layout, fault).0;
                 let now = files(folder.path());

@@ -1,3 +1,5 @@
+#![allow(clippy::cast_possible_truncation, reason = "tests")]
+
 use lttformat::ltt::scan::{ScanOptions, Signature};
 use lttformat::ltt::{Announcement, Endian, Version};
 
