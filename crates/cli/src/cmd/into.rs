@@ -130,6 +130,9 @@ fn print(report: &JoinReport, dry_run: bool, verbose: bool) -> Result<()> {
             }
         }
     }
+    for damage in &report.damage {
+        writeln!(out, "damage: {}", printable(damage))?;
+    }
     for note in &report.notes {
         writeln!(out, "note: {}", printable(note))?;
     }
