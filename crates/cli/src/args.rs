@@ -144,7 +144,7 @@ pub(crate) struct Extract {
 
     /// The folder to create; it may exist if it is empty
     #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    #[arg(required_unless_present_any = ["in_place", "dry_run"])]
+    #[arg(required_unless_present = "in_place")]
     pub(crate) output: Option<PathBuf>,
 
     /// Write only this trace; may be repeated. With --into: the trace in the core that TRACE belongs to
@@ -257,7 +257,7 @@ pub(crate) struct Repair {
 
     /// The folder to create; it may exist if it is empty
     #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    #[arg(required_unless_present_any = ["in_place", "dry_run"])]
+    #[arg(required_unless_present = "in_place")]
     pub(crate) output: Option<PathBuf>,
 
     /// Change TRACE itself

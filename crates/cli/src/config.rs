@@ -1,6 +1,6 @@
 //! From what the user typed to what the libraries take.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use analyser::{OpenOptions, Routes};
 use anyhow::{Context, Result};
@@ -36,19 +36,9 @@ pub(crate) fn threads(number: Option<u16>) -> Result<()> {
         .with_context(|| format!("starting {number} threads"))
 }
 
-/// Where a joined or repaired trace goes. A plan that is only to be shown needs no place: it is made for `TRACE.joined`.
-pub(crate) fn target(output: Option<PathBuf>, in_place: bool, trace: &Path) -> Result<Target> {
-    if in_place {
-        return Ok(Target::InPlace);
-    }
-    let output = match output {
-        Some(output) => output,
-        None => {
-            let mut name = trace.components().as_path().as_os_str().to_owned();
-            name.push(".joined");
-            name.into()
-        }
-    };
+/// Where a joined or repaired trace goes: without an output it is changed in place.
+pub(crate) fn target(output: Option<PathBuf>) -> Result<Target> {
+    let Some(output) = output else { return Ok(Target::InPlace) };
     Destination::check(&output)?;
     Ok(Target::New(output))
 }

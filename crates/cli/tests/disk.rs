@@ -95,7 +95,7 @@ fn in_place_the_cut_bytes_are_kept_and_a_second_run_changes_nothing() {
     let into = |more: &[&str]| run(&[&["extract"][..], &CORE, &["--into", &trace], more].concat());
     let (code, text, error) = into(&["--in-place", "--dry-run"]);
     assert_eq!((code, &*error), (0, ""), "{text}");
-    assert!(text.contains("cut: cpu_0 at 1736704: 3192 bytes, which the core holds: "), "{text}");
+    assert!(text.contains("cut: cpu_0 at 1736704: 3192 bytes, which the core holds, kept as "), "{text}");
     assert_eq!(fs::read(&torn).unwrap().len(), whole.len() - 5000, "a dry run changes nothing");
 
     let (code, text, error) = into(&["--in-place"]);

@@ -3,16 +3,14 @@
 use std::io;
 use std::path::PathBuf;
 
-use analyser::events::{Entry, Events, Selection};
-use analyser::{Directory, Kernel, Routes, Trace};
-use anyhow::{Result, bail};
+use analyser::events::{Events, Selection};
+use analyser::{Routes, Trace};
+use anyhow::Result;
 
 use crate::args;
 use crate::config;
-use crate::exit::{Exit, NothingFound};
+use crate::exit::{Exit, NothingFound, Usage};
 use crate::output::event::{Json, Lines, Printer, Text};
-use crate::output::progress::Phase;
-use crate::output::text::printable;
 
 pub(crate) fn run(args: args::Events, as_json: bool) -> Result<Exit> {
     let selection =
@@ -20,12 +18,10 @@ pub(crate) fn run(args: args::Events, as_json: bool) -> Result<Exit> {
     match args.inputs.as_slice() {
         [trace] if trace.is_dir() => {
             if !args.traces.is_empty() {
-                bail!("--trace: expected a core, which may hold several traces, found the folder of one");
+                let what = "--trace: expected a core, which may hold several traces, found the folder of one";
+                return Err(Usage(what).into());
             }
-            let directory = Directory::open(trace)?;
-            for warning in directory.warnings() {
-                tracing::warn!("{}", printable(warning));
-            }
+            let directory = super::directory(trace)?;
             print(Events::of_directory(&directory, &selection)?, false, as_json)
         }
         _ => of_core(args.inputs, &args.kernel, &args.traces, &selection, as_json),
@@ -39,12 +35,8 @@ fn of_core(
     selection: &Selection,
     as_json: bool,
 ) -> Result<Exit> {
-    let open = config::open(cores, options, true)?;
-    let phase = Phase::start("opening core and type information");
-    let kernel = Kernel::open(&open)?;
+    let kernel = super::kernel(&config::open(cores, options, true)?)?;
     let traces = kernel.traces(Routes::ALL);
-    drop(phase);
-    super::warn(&kernel);
     let chosen = choose(&traces.traces, names)?;
     if chosen.is_empty() {
         return Err(super::nothing(&traces).into());
@@ -80,7 +72,8 @@ fn print(mut events: Events<'_>, several: bool, as_json: bool) -> Result<Exit> {
     };
     let mut exit = Exit::Complete;
     while let Some(entry) = events.next() {
-        if is_loss(&entry) {
+        // Everything else stands for something that cannot be shown.
+        if !entry.is_event() {
             exit = Exit::Losses;
         }
         printer.print(&entry, out.line())?;
@@ -88,9 +81,4 @@ fn print(mut events: Events<'_>, several: bool, as_json: bool) -> Result<Exit> {
     }
     out.flush()?;
     Ok(exit)
-}
-
-/// Whether it stands for something that cannot be shown.
-fn is_loss(entry: &Entry<'_>) -> bool {
-    !entry.is_event()
 }

@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 
-use analyser::Kernel;
 use anyhow::Result;
 use extracter::{Destination, Plan, Report, Totals};
 
@@ -23,10 +22,7 @@ pub(crate) fn run(mut args: Extract, as_json: bool, verbose: bool) -> Result<Exi
     // Opening a large core takes a while; a refusal of the output should not.
     Destination::check(&options.output)?;
 
-    let phase = Phase::start("opening core and type information");
-    let kernel = Kernel::open(&open)?;
-    drop(phase);
-    super::warn(&kernel);
+    let kernel = super::kernel(&open)?;
     let phase = Phase::start("finding traces");
     let traces = kernel.traces(args.via.into());
     drop(phase);

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use analyser::{Directory, Kernel};
 use anyhow::Result;
 use extracter::{Gap, Join, JoinReport, Layout, Side, StreamJoin};
 
@@ -28,20 +27,14 @@ pub(crate) fn run(args: Extract, into: &Path, as_json: bool, verbose: bool) -> R
     if args.in_place && args.layout == crate::args::Layout::Beside {
         return Err(Usage("--layout beside: expected --output for the second trace, found --in-place").into());
     }
-    let target = config::target(args.output, args.in_place, into)?;
+    let target = config::target(args.output)?;
     let open = config::open(args.cores, &args.kernel, true)?;
     // A folder that is no trace is found out before a large core is opened.
     let phase = Phase::start("reading the trace");
-    let directory = Directory::open(into)?;
+    let directory = super::directory(into)?;
     drop(phase);
-    for warning in directory.warnings() {
-        tracing::warn!("{}", printable(warning));
-    }
-    let phase = Phase::start("opening core and type information");
-    let kernel = Kernel::open(&open)?;
+    let kernel = super::kernel(&open)?;
     let traces = kernel.traces(args.via.into());
-    drop(phase);
-    super::warn(&kernel);
     if traces.traces.is_empty() {
         return Err(super::nothing(&traces).into());
     }
@@ -75,13 +68,18 @@ fn print(report: &JoinReport, dry_run: bool, verbose: bool) -> Result<()> {
     for stream in &report.streams {
         let path = printable(&stream.path);
         for cut in stream.disk.iter().flat_map(|disk| &disk.cuts) {
-            let fate = match (cut.in_core, &cut.saved_as) {
-                (true, _) => ", which the core holds".to_owned(),
-                (false, Some(saved)) => format!(", kept as {}", printable(saved)),
-                (false, None) => String::new(),
-            };
+            let known = if cut.in_core { ", which the core holds" } else { "" };
+            let saved = cut
+                .saved_as
+                .as_ref()
+                .map_or_else(String::new, |saved| format!(", kept as {}", printable(saved)));
             let (file, reason) = (printable(&cut.path), printable(&cut.reason));
-            writeln!(out, "cut: {file} at {}: {}{fate}: {reason}", cut.offset, count(cut.len, "byte"))?;
+            writeln!(
+                out,
+                "cut: {file} at {}: {}{known}{saved}: {reason}",
+                cut.offset,
+                count(cut.len, "byte")
+            )?;
         }
         for different in &stream.both.different {
             let kept = match different.kept {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use analyser::{Entry, EntryKind, Kernel, What};
+use analyser::{Entry, EntryKind, What};
 use anyhow::Result;
 use serde::Serialize;
 
@@ -10,7 +10,6 @@ use crate::args::Ls;
 use crate::config;
 use crate::exit::{Exit, NothingFound};
 use crate::output::json;
-use crate::output::progress::Phase;
 use crate::output::table::{Column, Table};
 use crate::output::text::printable;
 
@@ -33,10 +32,7 @@ struct Line {
 
 pub(crate) fn run(args: &Ls, as_json: bool) -> Result<Exit> {
     let (cores, path) = config::split_path(args);
-    let phase = Phase::start("opening core and type information");
-    let kernel = Kernel::open(&config::open(cores, &args.kernel, true)?)?;
-    drop(phase);
-    super::warn(&kernel);
+    let kernel = super::kernel(&config::open(cores, &args.kernel, true)?)?;
 
     let root = normal(&path);
     let debugfs = kernel.debugfs()?;

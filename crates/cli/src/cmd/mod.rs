@@ -10,11 +10,14 @@ mod ls;
 mod man;
 mod repair;
 
-use analyser::{Cause, Damage, Kernel, Traces};
+use std::path::Path;
+
+use analyser::{Cause, Damage, Directory, Kernel, OpenOptions, Traces};
 use anyhow::Result;
 
 use crate::args::{Args, Command};
 use crate::exit::{Exit, NothingFound};
+use crate::output::progress::Phase;
 use crate::output::text::{count, printable};
 
 /// Does what the command line says.
@@ -33,10 +36,26 @@ pub(crate) fn run(args: Args) -> Result<Exit> {
 }
 
 /// What was odd about the files, on standard error.
-fn warn(kernel: &Kernel) {
-    for warning in kernel.warnings() {
+fn warn(warnings: &[String]) {
+    for warning in warnings {
         tracing::warn!("{}", printable(warning));
     }
+}
+
+/// Opens a trace folder, and says what is odd about it.
+fn directory(trace: &Path) -> Result<Directory> {
+    let directory = Directory::open(trace)?;
+    warn(directory.warnings());
+    Ok(directory)
+}
+
+/// Opens a core with its type information, and says what is odd about them.
+fn kernel(options: &OpenOptions) -> Result<Kernel> {
+    let phase = Phase::start("opening core and type information");
+    let kernel = Kernel::open(options)?;
+    drop(phase);
+    warn(kernel.warnings());
+    Ok(kernel)
 }
 
 /// Why there is nothing to write, with what was broken on the way.

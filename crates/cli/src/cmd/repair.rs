@@ -1,6 +1,5 @@
 //! `ltt-kdump repair TRACE`
 
-use analyser::Directory;
 use anyhow::Result;
 use extracter::Join;
 
@@ -11,9 +10,9 @@ use crate::output::progress::Phase;
 
 pub(crate) fn run(args: Repair, as_json: bool, verbose: bool) -> Result<Exit> {
     config::threads(args.threads)?;
-    let target = config::target(args.output, args.in_place, &args.trace)?;
+    let target = config::target(args.output)?;
     let phase = Phase::start("reading the trace");
-    let directory = Directory::open(&args.trace)?;
+    let directory = super::directory(&args.trace)?;
     let join = Join::repair(&directory, target)?;
     drop(phase);
     super::into::finish(join, args.dry_run, as_json, verbose)

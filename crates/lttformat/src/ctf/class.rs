@@ -165,6 +165,28 @@ impl TraceClass {
     }
 }
 
+/// The parts of one stream or event, which may refer to each other, while they are compiled.
+struct Parts<'c> {
+    compiler: &'c mut Compiler,
+    place: &'c str,
+    shared: &'c mut SlotTable,
+    own: SlotTable,
+    /// Whether one of them refers to another.
+    reaches_out: bool,
+}
+
+impl Parts<'_> {
+    /// The next part, which may refer to those `before`; `None` if it is not declared.
+    fn compile(&mut self, kind: Option<&Type>, before: Vec<Option<&mut Node>>) -> Result<Option<Node>> {
+        let Some(kind) = kind else { return Ok(None) };
+        let Parts { compiler, place, shared, own, .. } = self;
+        let mut context = Context { place, before, shared, own, reaches_out: false };
+        let node = compiler.compile(kind, &mut context)?;
+        self.reaches_out |= context.reaches_out;
+        Ok(Some(node))
+    }
+}
+
 impl StreamClass {
     fn new(
         compiler: &mut Compiler,
@@ -174,21 +196,13 @@ impl StreamClass {
         shared: &mut SlotTable,
     ) -> Result<StreamClass> {
         let place = format!("stream {}", declared.id);
-        let mut own = SlotTable::of_event();
-        let mut reaches_out = false;
-        let mut compile = |kind: Option<&Type>, before: Vec<Option<&mut Node>>| {
-            let Some(kind) = kind else { return Ok(None) };
-            let mut context =
-                Context { place: &place, before, shared: &mut *shared, own: &mut own, reaches_out: false };
-            let node = compiler.compile(kind, &mut context)?;
-            reaches_out |= context.reaches_out;
-            Ok(Some(node))
-        };
-        let packet_header = compile(packet_header, Vec::new())?;
-        let mut packet_context = compile(declared.packet_context.as_deref(), Vec::new())?;
+        let mut parts =
+            Parts { compiler, place: &place, shared, own: SlotTable::of_event(), reaches_out: false };
+        let packet_header = parts.compile(packet_header, Vec::new())?;
+        let mut packet_context = parts.compile(declared.packet_context.as_deref(), Vec::new())?;
         let layout = PacketLayout::of_nodes(packet_header.as_ref(), packet_context.as_ref(), endian, &place)?;
-        let mut event_header = compile(declared.event_header.as_deref(), Vec::new())?;
-        let event_context = compile(declared.event_context.as_deref(), vec![event_header.as_mut()])?;
+        let mut event_header = parts.compile(declared.event_header.as_deref(), Vec::new())?;
+        let event_context = parts.compile(declared.event_context.as_deref(), vec![event_header.as_mut()])?;
         let packet_context_at = packet_header.and_then(|header| header.size).unwrap_or(0);
         if let Some(Node { kind: Kind::Struct(members), .. }) = &mut packet_context {
             for member in members {
@@ -205,7 +219,7 @@ impl StreamClass {
             packet_context_at,
             event_header,
             event_context,
-            reaches_out,
+            reaches_out: parts.reaches_out,
             events: Vec::new(),
         })
     }
@@ -246,20 +260,12 @@ impl EventClass {
         shared: &mut SlotTable,
     ) -> Result<EventClass> {
         let place = format!("event `{}`", declared.name);
-        let mut own = SlotTable::of_event();
-        let mut reaches_out = false;
-        let mut compile = |kind: Option<&Type>, before: Vec<Option<&mut Node>>| {
-            let Some(kind) = kind else { return Ok(None) };
-            let mut context =
-                Context { place: &place, before, shared: &mut *shared, own: &mut own, reaches_out: false };
-            let node = compiler.compile(kind, &mut context)?;
-            reaches_out |= context.reaches_out;
-            Ok(Some(node))
-        };
+        let mut parts =
+            Parts { compiler, place: &place, shared, own: SlotTable::of_event(), reaches_out: false };
         let StreamClass { event_header, event_context, .. } = stream;
-        let mut context =
-            compile(declared.context.as_deref(), vec![event_header.as_mut(), event_context.as_mut()])?;
-        let fields = compile(
+        let mut context = parts
+            .compile(declared.context.as_deref(), vec![event_header.as_mut(), event_context.as_mut()])?;
+        let fields = parts.compile(
             declared.fields.as_deref(),
             vec![event_header.as_mut(), event_context.as_mut(), context.as_mut()],
         )?;
@@ -269,7 +275,7 @@ impl EventClass {
             loglevel: declared.loglevel,
             context,
             fields,
-            reaches_out,
+            reaches_out: parts.reaches_out,
         })
     }
 
