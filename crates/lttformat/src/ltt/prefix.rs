@@ -289,6 +289,10 @@ impl Search<'_> {
         }
         let missing = end - committed;
         if missing > 0 {
+            // Nothing after the committed bytes was ever written: those are the missing ones.
+            if self.is_coarse(counts) && self.is_blank(committed, end) {
+                return self.prefix(&trail, committed, Rule::GapAtEnd, true);
+            }
             if let Some(gap) = self.gap(counts, &trail, missing) {
                 return self.prefix(&trail, gap, Rule::Gap, !known_time);
             }
@@ -299,16 +303,19 @@ impl Search<'_> {
         self.decodable(trail, committed)
     }
 
-    /// The first place where leaving out `missing` bytes makes the rest decode to the exact end and the right time.
+    /// Where leaving out `missing` bytes makes the rest decode to the exact end and the right time: at zeros, else the first such place.
     fn gap(&self, counts: Counts, trail: &Trail, missing: usize) -> Option<usize> {
         // The kernel's note of a commit is a lower bound if it is an event's end at all; but it can be wrong.
         let noted = self.commit_seq(counts.committed).filter(|&noted| trail.has_end(noted)).unwrap_or(0);
         let (before, after): (Vec<_>, Vec<_>) = trail.ends.iter().partition(|&&(end, _)| end < noted);
+        // Where zeros stand for an event, none was written, in this pass or before: that is where the gap is, if it can be there.
+        let is_blank = matches!(trail.stop, Some(Stop { reason: StopReason::Blank, .. }));
+        let blank = trail.ends.last().filter(|_| is_blank);
         let decoder = self.strict_decoder(counts.end);
         // Time at which an attempt came through a place: another one that does so has the same future.
         let mut seen = HashMap::new();
         let mut effort = counts.end.saturating_mul(EFFORT);
-        'attempt: for (start, now) in after.into_iter().chain(before) {
+        'attempt: for &(start, now) in blank.into_iter().chain(after).chain(before) {
             // A gap beyond the reserved bytes is none, and one that leaves nothing to decode after it proves nothing.
             if start + missing >= counts.end {
                 continue;
@@ -399,6 +406,16 @@ impl Search<'_> {
     /// Whether the last event may have this time. Unknown times contradict nothing.
     fn is_final(&self, counts: Counts, time: u64) -> bool {
         !counts.is_newest || self.evidence.last_tsc.is_none_or(|last| last.is(time))
+    }
+
+    /// Whether times are too coarse to tell the right gap from a wrong one, after which bytes decode by chance: 32-bit kernels note no
+    /// more than the high bits of the last one.
+    fn is_coarse(&self, counts: Counts) -> bool {
+        counts.is_newest && self.evidence.last_tsc.is_none_or(|last| last.truncated)
+    }
+
+    fn is_blank(&self, from: usize, to: usize) -> bool {
+        self.bytes.get(from..to).is_some_and(|bytes| bytes.iter().all(|&byte| byte == 0))
     }
 
     /// The kernel's note of a committed offset, if it can be one.
