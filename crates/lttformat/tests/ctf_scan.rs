@@ -12,8 +12,9 @@
 mod ctf_writer;
 
 use ctf_writer::{Machine, PAGE, Release, Stream, metadata};
-use lttformat::ctf::TraceClass;
 use lttformat::ctf::scan::{CutReason, Depth, Piece, ReadAt, Scan, ScanOptions};
+use lttformat::ctf::{Form, Generation, PacketLayout, TraceClass};
+use lttformat::ltt::Endian;
 use proptest::prelude::*;
 
 const MACHINE: Machine =
@@ -30,9 +31,13 @@ fn packets(seed: u64, count: usize) -> Vec<Vec<u8>> {
 }
 
 /// Offsets of the packets, and the cuts with their reasons, after checking that the pieces have no gap.
-fn map(class: &TraceClass, file: &[u8], depth: Depth) -> (Vec<u64>, Vec<(std::ops::Range<u64>, CutReason)>) {
+fn map<'t>(
+    form: impl Into<Form<'t>>,
+    file: &[u8],
+    depth: Depth,
+) -> (Vec<u64>, Vec<(std::ops::Range<u64>, CutReason)>) {
     let options = ScanOptions { page_size: PAGE as u64, depth, ..ScanOptions::default() };
-    let mut scan = Scan::new(class, file, options);
+    let mut scan = Scan::new(form, file, options);
     let (mut found, mut cuts, mut end) = (Vec::new(), Vec::new(), 0);
     while let Some(piece) = scan.next().unwrap() {
         match piece {
@@ -247,4 +252,27 @@ fn a_file_full_of_headers_costs_no_more_than_its_length() {
     }
     assert!(pieces > 90_000, "{pieces}");
     assert!(counting.1.get() < 6 * file.len() as u64, "{}", counting.1.get());
+}
+
+#[test]
+fn a_packet_that_is_there_twice() {
+    let packets = packets(3, 3);
+    let file = [&packets[0], &packets[1], &packets[1], &packets[2]].map(|packet| &packet[..]).concat();
+    let [first, second] = [&packets[0], &packets[1]].map(|packet| packet.len() as u64);
+    let (found, cuts) = map(&class(), &file, Depth::Suspicious);
+    assert_eq!(found, [0, first, first + 2 * second]);
+    assert_eq!(cuts, [(first + second..first + 2 * second, CutReason::Duplicate)]);
+}
+
+#[test]
+fn without_metadata() {
+    let packets = packets(4, 5);
+    let class = class();
+    let layout = PacketLayout::of_generation(Generation::V2_8, 8, Endian::Little);
+    let mut file = packets.concat();
+    file.truncate(file.len() - 1);
+    for uuid in [class.uuid(), None] {
+        let form = Form::Layout { layout: &layout, uuid };
+        assert_eq!(map(form, &file, Depth::All), map(&class, &file, Depth::All));
+    }
 }

@@ -1,5 +1,7 @@
 //! The `metadata` file: text in packets, or plain text.
 
+use std::ops::Range;
+
 use super::{Error, Result, Uuid};
 use crate::ltt::Endian;
 
@@ -24,8 +26,20 @@ pub struct Metadata {
     pub text: Vec<u8>,
     /// How the text was wrapped; `None`: not at all.
     pub packets: Option<MetadataPackets>,
+    /// Which bytes of the file hold which of the text: one for each packet, in order; of plain text one for all of it. The last
+    /// one may reach behind the end of the file, if that is within its padding.
+    pub spans: Vec<MetadataSpan>,
     /// Where and why reading ended before the end of the file.
     pub cut: Option<MetadataCut>,
+}
+
+/// Bytes of a metadata file and the text in them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetadataSpan {
+    /// Bytes of the file: the whole packet.
+    pub file: Range<usize>,
+    /// Bytes of the text.
+    pub text: Range<usize>,
 }
 
 /// What all packets of a metadata file have in common.
@@ -63,22 +77,27 @@ impl Metadata {
     /// packet counts even if the file ends within its padding.
     pub fn parse(file: &[u8]) -> Metadata {
         let Some(endian) = endian(file) else {
-            return Metadata { text: without_signature(file).to_vec(), packets: None, cut: None };
+            let text = without_signature(file).to_vec();
+            let spans = vec![MetadataSpan { file: 0..file.len(), text: 0..text.len() }];
+            return Metadata { text, packets: None, spans, cut: None };
         };
         let mut text = Vec::new();
+        let mut spans = Vec::new();
         let mut packets = None;
         let mut offset = 0;
         let mut cut = None;
         while let Some(rest) = file.get(offset..).filter(|rest| !rest.is_empty()) {
             match packet(rest, endian, packets.as_ref()) {
                 Ok((form, content, len)) => {
+                    let (start, end) = (text.len(), offset.saturating_add(len));
                     text.extend_from_slice(content);
+                    spans.push(MetadataSpan { file: offset..end, text: start..text.len() });
                     packets = Some(form);
                     if len > rest.len() {
                         let reason = Error::Short { what: WHAT, expected: len, found: rest.len() };
                         cut = Some(MetadataCut { offset, reason });
                     }
-                    offset = offset.saturating_add(len);
+                    offset = end;
                 }
                 Err(reason) => {
                     cut = Some(MetadataCut { offset, reason });
@@ -86,7 +105,7 @@ impl Metadata {
                 }
             }
         }
-        Metadata { text, packets, cut }
+        Metadata { text, packets, spans, cut }
     }
 
     /// Language of the text.
@@ -237,6 +256,11 @@ mod tests {
         MetadataPackets { endian, uuid: UUID, language }
     }
 
+    /// Of an empty file, which is plain text.
+    fn plain() -> Vec<MetadataSpan> {
+        vec![MetadataSpan { file: 0..0, text: 0..0 }]
+    }
+
     #[test]
     fn a_packet_byte_by_byte() {
         let file = packets(Language::Tsdl, Endian::Big).file(b"env {};\n", 64).unwrap();
@@ -326,6 +350,12 @@ mod tests {
             prop_assert_eq!(&metadata.text, &text);
             prop_assert_eq!(metadata.packets, (!text.is_empty()).then_some(packets));
             prop_assert_eq!(metadata.cut, None);
+            let spans = text.chunks(page - HEADER).scan((0, 0), |(at, done), piece| {
+                let span = MetadataSpan { file: *at..*at + page, text: *done..*done + piece.len() };
+                (*at, *done) = (span.file.end, span.text.end);
+                Some(span)
+            });
+            prop_assert_eq!(metadata.spans, if text.is_empty() { plain() } else { spans.collect() });
         }
 
         #[test]

@@ -64,6 +64,7 @@ mod decoder;
 mod enumeration;
 mod error;
 mod event;
+mod form;
 mod index;
 mod integer;
 mod layout;
@@ -87,10 +88,13 @@ pub use decoder::{Decoder, Position};
 pub use enumeration::Enumeration;
 pub use error::{Error, Result};
 pub use event::Event;
+pub use form::Form;
 pub use index::{Index, IndexCut, IndexEntry, IndexVersion};
 pub use integer::Integer;
 pub use layout::{Generation, PacketLayout};
-pub use metadata::{Language, METADATA_MAGIC, Metadata, MetadataCut, MetadataPackets, plain_metadata};
+pub use metadata::{
+    Language, METADATA_MAGIC, Metadata, MetadataCut, MetadataPackets, MetadataSpan, plain_metadata,
+};
 pub use packet::{PACKET_MAGIC, PacketHeader, packet_endian};
 pub use stop::{Stop, StopReason};
 pub use tally::{Tally, tally};

@@ -8,8 +8,10 @@ use std::fmt;
 use std::io;
 use std::ops::Range;
 
-use super::{Error, PACKET_MAGIC, PacketHeader, Stop, StopReason, StreamClass, Tally, TraceClass, tally};
+use super::form::Known;
+use super::{Error, Form, PACKET_MAGIC, PacketHeader, PacketLayout, Stop, StopReason, Tally, tally};
 pub use crate::ReadAt;
+use crate::ltt::Endian;
 use crate::window::Window;
 
 /// What packets may look like, and how much is checked.
@@ -108,6 +110,9 @@ pub enum CutReason {
         /// Its size in bits.
         packet: u64,
     },
+    /// It is the packet before once more.
+    #[error("expected the next packet, found the one before again")]
+    Duplicate,
     /// It ends before it begins.
     #[error("expected an end after the begin {begin}, found {end}")]
     EndBeforeBegin {
@@ -150,7 +155,7 @@ pub enum CutReason {
 /// Cost: searches the file for the begin of packets, and then reads each packet; memory: one packet and 256 KiB.
 #[derive(Debug)]
 pub struct Scan<'t, R> {
-    trace: &'t TraceClass,
+    form: Form<'t>,
     options: ScanOptions,
     window: Window<R>,
     offset: u64,
@@ -164,16 +169,16 @@ pub struct Scan<'t, R> {
 
 impl<'t, R: ReadAt> Scan<'t, R> {
     /// Begins at the start of a file.
-    pub fn new(trace: &'t TraceClass, file: R, options: ScanOptions) -> Scan<'t, R> {
-        let mut start = match trace.endian() {
-            crate::ltt::Endian::Little => PACKET_MAGIC.to_le_bytes().to_vec(),
-            crate::ltt::Endian::Big => PACKET_MAGIC.to_be_bytes().to_vec(),
+    pub fn new(form: impl Into<Form<'t>>, file: R, options: ScanOptions) -> Scan<'t, R> {
+        let form = form.into();
+        let mut start = match form.endian() {
+            Endian::Little => PACKET_MAGIC.to_le_bytes().to_vec(),
+            Endian::Big => PACKET_MAGIC.to_be_bytes().to_vec(),
         };
-        start.extend(trace.uuid().iter().flat_map(|uuid| uuid.0));
-        let longest_header =
-            trace.streams().iter().map(|stream| stream.layout().len()).max().unwrap_or_default();
+        start.extend(form.uuid().iter().flat_map(|uuid| uuid.0));
+        let longest_header = form.longest_header();
         let window = Window::new(file);
-        Scan { trace, options, window, offset: 0, start, longest_header, stream: None, previous: None }
+        Scan { form, options, window, offset: 0, start, longest_header, stream: None, previous: None }
     }
 
     /// The next piece; `None` at the end of the file.
@@ -185,7 +190,7 @@ impl<'t, R: ReadAt> Scan<'t, R> {
         if offset >= end {
             return Ok(None);
         }
-        let (header, stream, len) = match self.check(offset)? {
+        let (header, known, len) = match self.check(offset)? {
             Ok(found) => found,
             Err(reason) => {
                 let cut_end = self.find(offset + 1, end)?.unwrap_or(end);
@@ -210,7 +215,7 @@ impl<'t, R: ReadAt> Scan<'t, R> {
         let (used, page_size) = (header.content_size / 8, self.options.page_size);
         let bytes = self.window.get(offset, whole)?;
         let blank = blank_page(bytes, used, page_size).map(|at| CutReason::BlankPage { at });
-        let tally = decode.then(|| tally(stream, &header, bytes));
+        let tally = known.class.filter(|_| decode).map(|class| tally(class, &header, bytes));
         // An event that the metadata does not know is no damage: metadata may have been lost as well.
         let stop = tally.and_then(|tally| tally.stop);
         let stop =
@@ -237,14 +242,14 @@ impl<'t, R: ReadAt> Scan<'t, R> {
     }
 
     /// Checks the header at `offset`, and gives the length of its packet, which the file may not hold.
-    fn check(&mut self, offset: u64) -> io::Result<Result<(PacketHeader, &'t StreamClass, u64), CutReason>> {
-        let trace = self.trace;
+    fn check(&mut self, offset: u64) -> io::Result<Result<(PacketHeader, Known<'t>, u64), CutReason>> {
+        let form = self.form;
         let bytes = self.window.get(offset, self.longest_header)?;
-        let (header, stream) = match trace.packet(bytes) {
+        let (header, known) = match form.packet(bytes) {
             Ok(found) => found,
             Err(error) => return Ok(Err(error.into())),
         };
-        Ok(self.verify(&header, stream).map(|len| (header, stream, len)))
+        Ok(self.verify(&header, known.layout).map(|len| (header, known, len)))
     }
 
     /// As [`check`](Scan::check), for a packet that would follow another one.
@@ -252,7 +257,7 @@ impl<'t, R: ReadAt> Scan<'t, R> {
         Ok(self.check(offset)?.and_then(|(header, ..)| order(before, &header)))
     }
 
-    fn verify(&self, header: &PacketHeader, stream: &StreamClass) -> Result<u64, CutReason> {
+    fn verify(&self, header: &PacketHeader, layout: &PacketLayout) -> Result<u64, CutReason> {
         let PacketHeader { content_size: content, packet_size: packet, .. } = *header;
         if self.stream.is_some_and(|own| own != (header.stream_id, header.stream_instance_id)) {
             return Err(CutReason::OtherStream);
@@ -260,7 +265,7 @@ impl<'t, R: ReadAt> Scan<'t, R> {
         if header.is_open() {
             return Err(CutReason::Open);
         }
-        let (least, most) = (stream.layout().len() as u64, self.options.max_len);
+        let (least, most) = (layout.len() as u64, self.options.max_len);
         let len = packet / 8;
         if packet % 8 != 0 || content > packet || content / 8 < least || len > most {
             return Err(CutReason::Size { least, most, content, packet });
@@ -319,6 +324,10 @@ fn memory_len(len: u64) -> usize {
 
 /// Whether a packet may come after another one of its stream.
 fn order(previous: &PacketHeader, header: &PacketHeader) -> Result<(), CutReason> {
+    // Of a tracer that numbers its packets all but the number may be equal, when the clock stands still.
+    if previous == header {
+        return Err(CutReason::Duplicate);
+    }
     let (previous, begin) = (previous.timestamp_begin, header.timestamp_begin);
     if begin < previous { Err(CutReason::Order { previous, begin }) } else { Ok(()) }
 }
