@@ -63,6 +63,7 @@ mod error;
 pub mod events;
 mod kernel;
 mod log;
+pub mod lttng;
 mod matching;
 mod model;
 mod modules;

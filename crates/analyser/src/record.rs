@@ -100,20 +100,23 @@ impl fmt::Display for NoteKind {
                 write!(f, "{reserved} bytes reserved, {committed} committed, {valid} kept: {rule}")?;
                 if *doubtful { f.write_str(" (doubtful)") } else { Ok(()) }
             }
-            NoteKind::Hole(hole) => {
-                write!(f, "bytes {} to {} ", hole.range.start, hole.range.end)?;
-                match (&hole.error, hole.zero_filled) {
-                    (_, true) => f.write_str("were filtered out of the dump, taken as zeros"),
-                    (Some(error), _) => write!(f, "unreadable: {error}"),
-                    (None, _) => f.write_str("unreadable: no page is known for them"),
-                }
-            }
+            NoteKind::Hole(hole) => fmt_hole(hole, f),
             NoteKind::Undecodable(stop) => write!(f, "{stop}"),
             NoteKind::NoHeader(error) | NoteKind::Header(error) => f.write_str(error),
             NoteKind::TooLarge(len) => {
                 write!(f, "expected at most {MAX_SUB_BUFFER} bytes, found a sub-buffer of {len}")
             }
         }
+    }
+}
+
+/// What is known about the bytes of a sub-buffer that are missing.
+pub(crate) fn fmt_hole(hole: &Hole, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "bytes {} to {} ", hole.range.start, hole.range.end)?;
+    match (&hole.error, hole.zero_filled) {
+        (_, true) => f.write_str("were filtered out of the dump, taken as zeros"),
+        (Some(error), _) => write!(f, "unreadable: {error}"),
+        (None, _) => f.write_str("unreadable: no page is known for them"),
     }
 }
 

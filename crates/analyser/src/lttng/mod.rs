@@ -1,0 +1,19 @@
+//! LTTng 2.x sessions: the siblings of the LTT 0.x types in the crate's root, with the same names.
+//!
+//! ```text
+//! Kernel ─► Sessions ─► Session ─► Channel ─► Stream (one CPU) ─► Packet ─► Record (bytes as the consumer daemon would have written)
+//!                          └────► SessionMetadata, TraceClass (what the packets look like)
+//! ```
+//!
+//! A session becomes one CTF trace: `<session>-<time>/kernel/` with `metadata`, a file for each stream and its index.
+
+mod metadata;
+mod model;
+mod naming;
+mod record;
+mod sessions;
+
+pub use metadata::SessionMetadata;
+pub use model::{Channel, Packet, Session, Sessions, Stream};
+pub use record::{Note, NoteKind, Record, Recorder};
+pub use relaywalk::lttng::{HeaderType, Layouts};
