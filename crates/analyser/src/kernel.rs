@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::log::{self, KernelLog};
 use crate::matching::hex;
+use crate::modules::Module;
 use crate::target::View;
 
 /// A crashed kernel: its memory and what its bytes mean. `Send` and `Sync`; threads share it by reference.
@@ -104,6 +105,13 @@ impl Kernel {
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// The modules that were loaded, newest first; empty when the types do not tell or none was. Where the list is broken, a warning
+    /// says so.
+    #[must_use]
+    pub fn modules(&self) -> &[Module] {
+        &self.view.modules
     }
 
     /// The kernel's own log; `None` when types or memory do not allow to read it.

@@ -83,6 +83,7 @@ pub use kernel::{CoreSummary, Kernel, KernelSummary};
 pub use log::KernelLog;
 pub use lttformat::ltt::scan::Depth;
 pub use model::{Cause, Channel, Damage, Routes, State, Stream, SubBuffer, Trace, Traces};
+pub use modules::Module;
 pub use open::OpenOptions;
 pub use pairing::pairing;
 pub use record::{Note, NoteKind, Record, Recorder};

@@ -1,5 +1,6 @@
 //! Opening: core file and type information become one [`Kernel`].
 
+use std::collections::HashSet;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -176,7 +177,7 @@ impl Kernel {
 
         let hints = vmcore::Hints {
             symbol: &|name| {
-                types.symbols(name).iter().find(|symbol| symbol.section.is_none()).map(|s| s.value)
+                types.symbols(name).iter().find(|symbol| symbol.module.is_none()).map(|s| s.value)
             },
             banner: theirs.banner.as_deref().filter(|_| !options.force),
             kaslr: options.kaslr,
@@ -188,6 +189,12 @@ impl Kernel {
         let memory = vmcore::Memory::new(Arc::clone(&core), space);
         let mut view = View::new(memory, &types, &wanted);
         add_symbols(&mut view, &types, &wanted);
+        let modules::Modules { modules, broken } = modules::read(&view);
+        if let Some(at) = broken {
+            warnings.push(format!("list of modules: expected a module at {at:#x}, found none"));
+        }
+        view.modules = modules;
+        add_module_symbols(&mut view, &types, &wanted);
         add_constants(&mut view);
 
         if let (Some(at), Some(theirs)) = (view.symbol("linux_banner"), &theirs.banner) {
@@ -246,34 +253,45 @@ fn accept(outcome: Result<()>, force: bool, warnings: &mut Vec<String>) -> Resul
     }
 }
 
-/// Symbols at run-time addresses: those of the image move with KASLR, those of modules with their sections.
+/// Symbols of the image at run-time addresses: they move with KASLR.
 fn add_symbols(view: &mut View, types: &kdebug::Types, wanted: &kdebug::Wanted) {
     let kaslr = view.memory.space().kaslr_offset();
     let mask = view.memory.abi().word_mask();
-    let mut relocatable = Vec::new();
+    for name in &wanted.symbols {
+        for symbol in types.symbols(name).iter().filter(|symbol| symbol.module.is_none()) {
+            let addr = if symbol.absolute { symbol.value } else { symbol.value.wrapping_add(kaslr) & mask };
+            view.add_symbol(name, Symbol { addr, unit: symbol.unit.clone() });
+        }
+    }
+}
+
+/// Symbols of modules at run-time addresses: as their files say, relative to where their sections were loaded, then those that their
+/// symbol tables in memory know beyond that.
+fn add_module_symbols(view: &mut View, types: &kdebug::Types, wanted: &kdebug::Wanted) {
+    let mask = view.memory.abi().word_mask();
     for name in &wanted.symbols {
         for symbol in types.symbols(name) {
-            match &symbol.section {
-                Some(section) => relocatable.push((name, symbol, section)),
-                None => {
-                    let addr =
-                        if symbol.absolute { symbol.value } else { symbol.value.wrapping_add(kaslr) & mask };
-                    view.add_symbol(name, Symbol { addr, unit: symbol.unit.clone() });
-                }
+            let (Some(module), Some(section)) = (&symbol.module, &symbol.section) else { continue };
+            let loaded = view.modules.iter().find(|loaded| relaywalk::same_unit(&loaded.name, module));
+            if let Some(base) = loaded.and_then(|loaded| loaded.sections.get(section)) {
+                let addr = base.wrapping_add(symbol.value) & mask;
+                let unit = symbol.unit.clone().or_else(|| Some(module.clone()));
+                view.add_symbol(name, Symbol { addr, unit });
             }
         }
     }
-    if relocatable.is_empty() {
-        return;
-    }
-    let modules = modules::read(view);
-    for (name, symbol, section) in relocatable {
-        let module = types.sources().get(symbol.source).and_then(|source| source.module.clone());
-        let Some(module) = module.map(|name| name.replace('-', "_")) else { continue };
-        let loaded = modules.iter().find(|loaded| loaded.name == module);
-        if let Some(base) = loaded.and_then(|loaded| loaded.sections.get(section)) {
-            let unit = symbol.unit.clone().or(Some(module));
-            view.add_symbol(name, Symbol { addr: base.wrapping_add(symbol.value) & mask, unit });
+    let names: HashSet<&str> = wanted.symbols.iter().map(String::as_str).collect();
+    let holders = relaywalk::wanted();
+    let of_tracers = view.modules.iter().filter(|module| holders.has_module(&module.name));
+    let found: Vec<_> = of_tracers
+        .flat_map(|module| {
+            let symbols = modules::symbols(view, module, &names);
+            symbols.into_iter().map(|symbol| (symbol, module.name.clone()))
+        })
+        .collect();
+    for (symbol, module) in found {
+        if view.symbol_addrs(&symbol.name).all(|known| known != symbol.addr) {
+            view.add_symbol(&symbol.name, Symbol { addr: symbol.addr, unit: Some(module) });
         }
     }
 }

@@ -4,17 +4,20 @@
 //! crates that find them to that of the crate that uses them.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
+use crate::modules::Module;
 use relaywalk::{Bits, Kind, Layout, Member, ReadError, ReadErrorKind, Target};
 
-/// Memory, symbols and layouts of one crashed kernel. Shared by all threads.
+/// Memory, symbols, layouts and modules of one crashed kernel. Shared by all threads.
 #[derive(Debug)]
 pub(crate) struct View {
     pub(crate) memory: vmcore::Memory,
     layouts: HashMap<String, Vec<Arc<Layout>>>,
     symbols: HashMap<String, Vec<relaywalk::Symbol>>,
     constants: HashMap<String, u64>,
+    pub(crate) modules: Vec<Module>,
 }
 
 impl View {
@@ -30,7 +33,7 @@ impl View {
             .iter()
             .filter_map(|name| Some((name.clone(), u64::try_from(types.enumerator(name)?).ok()?)))
             .collect();
-        View { memory, layouts, symbols: HashMap::new(), constants }
+        View { memory, layouts, symbols: HashMap::new(), constants, modules: Vec::new() }
     }
 
     /// Adds a symbol at its run-time address.
@@ -49,6 +52,11 @@ impl View {
     /// Run-time address of the first symbol of this name.
     pub(crate) fn symbol(&self, name: &str) -> Option<u64> {
         self.symbols.get(name)?.first().map(|symbol| symbol.addr)
+    }
+
+    /// Run-time addresses of every symbol of this name.
+    pub(crate) fn symbol_addrs(&self, name: &str) -> impl Iterator<Item = u64> {
+        self.symbols.get(name).into_iter().flatten().map(|symbol| symbol.addr)
     }
 
     /// The first layout of this name that has all of `members`.
@@ -96,6 +104,19 @@ impl Object {
     /// An integer, pointer or bit-field member.
     pub(crate) fn uint(&self, path: &str) -> Option<u64> {
         self.layout.member(path)?.uint(&self.bytes, self.abi)
+    }
+
+    /// A string, be it an array of characters in place or a pointer to them; `None` when it cannot be read.
+    pub(crate) fn string(&self, view: &View, path: &str, max: usize) -> Option<Vec<u8>> {
+        match self.layout.member(path)?.kind {
+            Kind::Array { .. } => self.text(path),
+            _ => view.text(self.uint(path)?, max),
+        }
+    }
+
+    /// The bytes of a member.
+    pub(crate) fn bytes(&self, path: &str) -> Option<&[u8]> {
+        self.layout.member(path)?.bytes(&self.bytes)
     }
 
     /// The bytes of a character array up to its first NUL.
@@ -147,6 +168,11 @@ impl Target for View {
 
     fn constant(&self, name: &str) -> Option<u64> {
         self.constants.get(name).copied()
+    }
+
+    fn module_data(&self, module: &str) -> Vec<Range<u64>> {
+        let own = self.modules.iter().filter(|loaded| relaywalk::same_unit(&loaded.name, module));
+        own.flat_map(|loaded| loaded.data.iter().cloned()).collect()
     }
 }
 

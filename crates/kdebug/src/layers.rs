@@ -156,14 +156,15 @@ impl Types {
         for (name, symbols) in found.symbols {
             let known = self.symbols.entry(name).or_default();
             for symbol in symbols {
-                let symbol = Symbol { source, ..symbol };
+                let module = symbol.module.or_else(|| info.module.clone());
+                let symbol = Symbol { source, module, ..symbol };
                 // The same symbol again from the separate debug file.
-                let again = info.module.is_none()
-                    && known.iter().any(|other| {
-                        other.value == symbol.value
-                            && other.unit == symbol.unit
-                            && self.sources.get(other.source).is_some_and(|of| of.module.is_none())
-                    });
+                let again = known.iter().any(|other| {
+                    other.value == symbol.value
+                        && other.unit == symbol.unit
+                        && other.module == symbol.module
+                        && other.section == symbol.section
+                });
                 if !again {
                     known.push(symbol);
                 }

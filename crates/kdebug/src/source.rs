@@ -102,6 +102,8 @@ pub struct Symbol {
     /// File stem of the compile unit (`ltt-relay-locked`): of local symbols only, which are the ones
     /// that have homonyms.
     pub unit: Option<String>,
+    /// Name of the module that it belongs to (with `_`, never `-`); `None` for the kernel itself.
+    pub module: Option<String>,
     /// Name of the section that the value is relative to: in modules, which are not linked.
     pub section: Option<String>,
     /// Index in [`Types::sources`](crate::Types::sources).

@@ -69,6 +69,7 @@ pub(crate) fn collect(image: &Image<'_>, wanted: &WantedSets<'_>) -> Symbols {
             value: symbol.address(),
             size: symbol.size(),
             unit: if symbol.is_local() { unit.filter(|u| !u.is_empty()).map(unit_stem) } else { None },
+            module: None,
             section: section_name.filter(|_| relative).map(str::to_owned),
             source: 0,
             percpu: name.starts_with(PERCPU_PREFIX) || section.is_some_and(Section::is_percpu),
@@ -93,15 +94,19 @@ impl Section {
     }
 
     fn is_percpu(&self) -> bool {
-        PERCPU_SECTIONS.iter().any(|name| self.name.starts_with(name))
+        is_percpu_section(&self.name)
     }
+}
+
+/// Whether a section of this name holds per-CPU variables.
+pub(crate) fn is_percpu_section(name: &str) -> bool {
+    PERCPU_SECTIONS.iter().any(|percpu| name.starts_with(percpu))
 }
 
 /// Lowest address of what is loaded, per-CPU data aside.
 fn image_start(image: &Image<'_>) -> Option<u64> {
     let loaded = image.file.sections().filter(|section| {
-        let is_percpu =
-            || section.name().is_ok_and(|name| PERCPU_SECTIONS.iter().any(|p| name.starts_with(p)));
+        let is_percpu = || section.name().is_ok_and(is_percpu_section);
         matches!(
             section.kind(),
             SectionKind::Text

@@ -166,6 +166,31 @@ fn symbols_with_units() {
     assert_eq!(types.build_id(), Some(&[0, 0xff, 0xab][..]));
 }
 
+/// Symbols of modules are offsets in sections, small numbers that must not pass for per-CPU variables of the kernel.
+#[test]
+fn symbols_of_modules() {
+    let json = r#"{"user_types": {}, "symbols": {
+        "_text": {"address": 3221225472},
+        "low": {"address": 64},
+        "sessions": {"address": 3221225480},
+        "sessions@lttng-events": {"address": 80, "linkage_name": "lttng-tracer:.data"},
+        "lttng_last_tsc": {"address": 0, "linkage_name": "lttng_wrapper:.data..percpu"},
+        "cpp": {"address": 3221225490, "linkage_name": "a::b"}}}"#;
+    let symbols = ["sessions", "lttng_last_tsc", "low", "a::b"];
+    let types = parse(json, &Wanted { symbols: names(&symbols), ..Wanted::default() }).unwrap();
+    let [kernels, modules] = types.symbols("sessions") else { panic!() };
+    assert_eq!((kernels.module.as_deref(), kernels.section.as_deref()), (None, None));
+    assert_eq!(
+        (modules.module.as_deref(), modules.section.as_deref()),
+        (Some("lttng_tracer"), Some(".data"))
+    );
+    assert_eq!((modules.value, modules.unit.as_deref()), (80, Some("lttng-events")));
+    assert!(!modules.percpu && !modules.absolute && types.symbols("low")[0].absolute);
+    let clock = &types.symbols("lttng_last_tsc")[0];
+    assert!(clock.percpu && !clock.absolute && clock.section.as_deref() == Some(".data..percpu"));
+    assert_eq!(types.symbols("a::b")[0].value, 3_221_225_490);
+}
+
 #[test]
 fn anonymous_members_bit_fields_and_enumerators() {
     let types = homonyms();

@@ -1,6 +1,6 @@
 //! What all walkers together need to know of a kernel's types and symbols.
 
-use crate::{cpu, debugfs, files, list, ltt, lttng, markers, pages, percpu, relay, vfs};
+use crate::{cpu, debugfs, files, list, ltt, lttng, markers, pages, percpu, relay, same_unit, vfs};
 
 /// Names to look up in debug information.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,6 +11,16 @@ pub struct Wanted {
     pub symbols: Vec<&'static str>,
     /// Enumerations.
     pub enums: Vec<&'static str>,
+    /// What the names of the modules begin with that hold them, where the tracers are modules; written with `_`, never `-`.
+    pub modules: Vec<&'static str>,
+}
+
+impl Wanted {
+    /// Whether the module of this name may hold something that is wanted.
+    #[must_use]
+    pub fn has_module(&self, name: &str) -> bool {
+        self.modules.iter().any(|begin| name.get(..begin.len()).is_some_and(|start| same_unit(start, begin)))
+    }
 }
 
 /// Union of the declarations of all walkers. No kernel has all of it; what is missing a walker does without, or reports.
@@ -52,6 +62,7 @@ pub fn wanted() -> Wanted {
         ),
         symbols: unique(symbols.iter().flat_map(|module| module.iter()).copied().collect()),
         enums: Vec::new(),
+        modules: unique([ltt::MODULES, lttng::MODULES].concat()),
     }
 }
 
@@ -67,5 +78,18 @@ mod tests {
             assert_eq!(wanted.structs.iter().filter(|have| **have == name).count(), 1, "{name}");
         }
         assert_eq!(wanted.symbols.iter().filter(|name| **name == "relay_channels").count(), 1);
+    }
+
+    #[test]
+    fn modules_of_probes_hold_nothing_that_is_wanted() {
+        let wanted = wanted();
+        for name in
+            ["lttng_tracer", "lttng-ring-buffer-client-mmap-overwrite", "ltt_relay_alloc", "lttng_wrapper"]
+        {
+            assert!(wanted.has_module(name), "{name}");
+        }
+        for name in ["lttng_probe_sched", "ext4", "ltt", "", "lttng"] {
+            assert!(!wanted.has_module(name), "{name}");
+        }
     }
 }

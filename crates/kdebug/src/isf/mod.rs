@@ -6,6 +6,7 @@
 //! * `NAME@unit` as the name of a struct or a symbol: the definition in compile unit `unit`, where
 //!   several units define the name differently. Types of one unit refer to each other that way.
 //!   The plain name is a definition of unknown unit.
+//! * `module:.section` as the `linkage_name` of a symbol: one of a module, whose address is the offset in that section.
 //! * `metadata.build_id`: the kernel's build-id in hexadecimal digits.
 //!
 //! Anonymous structs are named `unnamed_…`, and an array of count 0 is a flexible one.

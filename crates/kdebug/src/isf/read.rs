@@ -3,7 +3,8 @@
 use super::json::{Document, FieldEntry, Reference, SymbolEntry, UserType};
 use crate::assembly::{Assembly, Begin};
 use crate::error::{Error, Result};
-use crate::source::{Endian, Found, SourceKind, Symbol};
+use crate::source::{Endian, Found, SourceKind, Symbol, module_name};
+use crate::symbols::is_percpu_section;
 use crate::types::{Bits, Member, Struct, StructKind, Type, merge};
 use crate::wanted::WantedSets;
 use base64::Engine;
@@ -67,12 +68,14 @@ fn symbols<'d>(
     let symbols = &document.symbols.0;
     let image_start = symbols
         .iter()
+        .filter(|(_, symbol)| place(symbol).is_none())
         .filter(|(key, _)| matches!(&**key, "_text" | "_stext"))
         .map(|(_, symbol)| symbol.address)
         .min();
     for (key, entry) in symbols {
         let (plain, unit) = split_unit(key);
-        let name = entry.linkage_name.as_deref().unwrap_or(plain);
+        let place = place(entry);
+        let name = entry.linkage_name.as_deref().filter(|_| place.is_none()).unwrap_or(plain);
         let asked = wanted.symbols.contains(name);
         if !asked && !wanted.all_symbols {
             continue;
@@ -83,19 +86,27 @@ fn symbols<'d>(
             })?;
             found.constants.insert(name.to_owned(), data);
         }
-        let below_image = image_start.is_some_and(|start| entry.address < start);
+        let below_image = place.is_none() && image_start.is_some_and(|start| entry.address < start);
+        let in_percpu = place.is_some_and(|(_, section)| is_percpu_section(section));
         let symbol = Symbol {
             value: entry.address,
             size: builder.symbol_size(entry),
             unit: unit.map(str::to_owned),
-            section: None,
+            module: place.map(|(module, _)| module_name(module)),
+            section: place.map(|(_, section)| section.to_owned()),
             source: 0,
-            percpu: name.starts_with("per_cpu__") || below_image,
+            percpu: name.starts_with("per_cpu__") || below_image || in_percpu,
             absolute: below_image,
         };
         found.symbols.entry(name.to_owned()).or_default().push(symbol);
     }
     Ok(())
+}
+
+/// Module and section of a module's symbol, `ltt_relay:.data`. Names of symbols have no colon, names of sections begin with a point.
+fn place<'e>(entry: &'e SymbolEntry<'_>) -> Option<(&'e str, &'e str)> {
+    let (module, section) = entry.linkage_name.as_deref()?.split_once(':')?;
+    (!module.is_empty() && section.starts_with('.')).then_some((module, section))
 }
 
 /// `NAME@unit` → (`NAME`, `unit`).

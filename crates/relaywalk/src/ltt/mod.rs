@@ -51,3 +51,6 @@ pub use model::{Channel, Clock, Stream, Trace, Walk};
 pub(crate) use roots::Recogniser;
 pub(crate) use types::STRUCTS;
 pub use walk::walk;
+
+/// What the names of the tracer's modules begin with.
+pub(crate) const MODULES: &[&str] = &["ltt_"];

@@ -40,3 +40,7 @@ pub use model::{
 };
 pub(crate) use types::{STRUCTS, SYMBOLS};
 pub use walk::walk;
+
+/// What the names of the modules begin with that hold the tracer's structures and variables. The many modules of probes hold none.
+pub(crate) const MODULES: &[&str] =
+    &["lttng_tracer", "lttng_lib_ring_buffer", "lttng_ring_buffer_", "lttng_wrapper", "lttng_clock"];
