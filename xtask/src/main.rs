@@ -6,11 +6,13 @@
 //! | `layers` | checks that crates depend on each other only as the design allows |
 //! | `licences` | checks that every dependency has a permissive licence |
 //! | `bench [ARGS]` | measures speed and memory against bare baselines (`docs/performance.md`) |
+//! | `e2e [ARGS]` | boots, traces and crashes real kernels and compares what is extracted with what they wrote (`docs/e2e.md`) |
 //! | `fuzz [SECONDS]` | runs every fuzz target for a while (nightly toolchain and `cargo-fuzz`) |
 //! | `man DIR` | writes manual pages and shell completions |
 
 mod bench;
 mod ci;
+mod e2e;
 mod fuzz;
 mod layers;
 mod licences;
@@ -41,8 +43,9 @@ fn dispatch(command: &str, rest: &[String]) -> Result<()> {
         "layers" => layers::check(),
         "licences" => licences::check(),
         "bench" => bench::run(rest),
+        "e2e" => e2e::run(rest),
         "fuzz" => fuzz::run(rest),
         "man" => man::run(rest),
-        other => bail!("expected ci, layers, licences, bench, fuzz or man, found {other:?}"),
+        other => bail!("expected ci, layers, licences, bench, e2e, fuzz or man, found {other:?}"),
     }
 }

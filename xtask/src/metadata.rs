@@ -25,7 +25,7 @@ pub(crate) fn list<'a>(value: &'a Value, member: &str) -> impl Iterator<Item = &
     value.get(member).and_then(Value::as_array).into_iter().flatten()
 }
 
-/// A text member of a package, or the empty string.
-pub(crate) fn text<'a>(package: &'a Value, member: &str) -> &'a str {
-    package.get(member).and_then(Value::as_str).unwrap_or_default()
+/// A text member of an object, or the empty string.
+pub(crate) fn text<'a>(object: &'a Value, member: &str) -> &'a str {
+    object.get(member).and_then(Value::as_str).unwrap_or_default()
 }

@@ -1,0 +1,161 @@
+//! What guests do, and what is kept of each.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use super::disk;
+use super::guest::{Images, key};
+use super::machine::{Hardware, Machine, make_disk};
+use super::packages::Kernel;
+use super::place::{Place, fresh_folder, make_folder, remove};
+
+/// One guest; what it does while it runs is told in `guest.sh`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    hardware: Hardware,
+    end: End,
+}
+
+/// How the core comes to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The hypervisor stops the guest and dumps it. Then the guest goes on and writes the truth.
+    Stopped {
+        /// How long after the guest said that it is ready, so that it is stopped anywhere.
+        after: Duration,
+        /// Also an ELF file with virtual addresses.
+        paging: bool,
+    },
+    /// The guest's kernel panics, and a second one writes the core.
+    Panic,
+}
+
+/// Every scenario. The first has four levels of page tables, as most machines; the second five.
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "frozen",
+        hardware: Hardware { megabytes: 512, cpu: "max,la57=off", append: "" },
+        end: End::Stopped { after: Duration::ZERO, paging: true },
+    },
+    Scenario {
+        name: "stopped",
+        hardware: Hardware { megabytes: 512, cpu: "max", append: "" },
+        end: End::Stopped { after: Duration::from_millis(2370), paging: false },
+    },
+    Scenario {
+        name: "panic",
+        hardware: Hardware { megabytes: 1024, cpu: "max,la57=off", append: "crashkernel=256M" },
+        end: End::Panic,
+    },
+];
+
+/// The cores that the second kernel writes.
+const KDUMP_FILES: &[&str] = &["elf", "kdump-zlib", "kdump-lzo", "flattened"];
+
+/// What is kept of a guest.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    folder: PathBuf,
+}
+
+impl Recording {
+    pub(crate) fn of(place: &Place, name: &str) -> Recording {
+        Recording { folder: place.path("recordings").join(name) }
+    }
+
+    /// The cores of the same memory, ELF first.
+    pub(crate) fn cores(&self) -> Result<Vec<(String, PathBuf)>> {
+        let folder = self.folder.join("cores");
+        let mut cores = Vec::new();
+        for entry in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
+            let path = entry.with_context(|| format!("reading {}", folder.display()))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            cores.push((name, path));
+        }
+        cores.sort_by_key(|(name, _)| (name != "elf", name.clone()));
+        Ok(cores)
+    }
+
+    /// What was on the disk at the instant of the dump: one folder a session.
+    pub(crate) fn at_crash(&self) -> PathBuf {
+        self.folder.join("at-crash")
+    }
+
+    /// What the tracer had written in the end, if the guest went on after the dump.
+    pub(crate) fn truth(&self) -> Option<PathBuf> {
+        let folder = self.folder.join("truth");
+        folder.is_dir().then_some(folder)
+    }
+
+    /// The number of the last tick, as the guest itself told it before the panic.
+    pub(crate) fn ticks(&self) -> Option<u64> {
+        fs::read_to_string(self.folder.join("ticks")).ok()?.trim().parse().ok()
+    }
+}
+
+/// The name of the step that runs a guest.
+pub(crate) fn step(scenario: &Scenario) -> String {
+    format!("guest {}", scenario.name)
+}
+
+/// Runs the guest of a scenario, unless an earlier run did.
+pub(crate) fn record(place: &mut Place, kernel: &Kernel, scenario: &Scenario) -> Result<()> {
+    let key = format!("{}\n{scenario:?}", key(kernel));
+    place.step(&step(scenario), &key, |place| {
+        let recording = Recording::of(place, scenario.name);
+        let folder = &recording.folder;
+        fresh_folder(folder)?;
+        make_folder(&folder.join("cores"))?;
+        let (data, dump) = (folder.join("data.img"), folder.join("dump.img"));
+        make_disk(&data, 1024)?;
+        let megabytes = u64::from(scenario.hardware.megabytes);
+        make_disk(&dump, if scenario.end == End::Panic { 3 * megabytes } else { 8 })?;
+        let images = Images::of(place);
+        let mut machine = Machine::boot(scenario.name, scenario.hardware, &images, [&data, &dump], folder)?;
+        match scenario.end {
+            End::Stopped { after, paging } => {
+                machine.wait_for("READY")?;
+                sleep(after);
+                dump_and_go_on(&mut machine, paging, &recording, &data)?;
+            }
+            End::Panic => {
+                let ticks = machine.wait_for("TICKS")?;
+                fs::write(folder.join("ticks"), ticks).context("writing the number of ticks")?;
+                machine.wait_for("DONE")?;
+                machine.wait_for_end()?;
+                disk::take_folders(&data, &recording.at_crash())?;
+                for name in KDUMP_FILES {
+                    disk::take_file(&dump, name, &folder.join("cores").join(name))?;
+                }
+            }
+        }
+        remove(&data)?;
+        remove(&dump)
+    })
+}
+
+/// Dumps a stopped guest in every format that this QEMU knows, copies its disk, and lets it write what it still has in memory.
+fn dump_and_go_on(machine: &mut Machine, paging: bool, recording: &Recording, data: &Path) -> Result<()> {
+    let cores = recording.folder.join("cores");
+    machine.stop()?;
+    for format in machine.dump_formats()? {
+        machine.dump(&format, false, &cores.join(&format))?;
+    }
+    if paging {
+        machine.dump("elf", true, &cores.join("elf-paging"))?;
+    }
+    let copy = recording.folder.join("data-at-crash.img");
+    disk::copy(data, &copy)?;
+    machine.resume()?;
+    machine.answer()?;
+    machine.wait_for("DONE")?;
+    machine.wait_for_end()?;
+    disk::take_folders(&copy, &recording.at_crash())?;
+    disk::take_folders(data, &recording.folder.join("truth"))?;
+    remove(&copy)
+}

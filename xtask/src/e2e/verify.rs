@@ -1,0 +1,346 @@
+//! What is extracted from the cores of a guest, against what its tracer wrote.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use super::compare::{Extent, Figures, compare, consistent, union};
+use super::modules;
+use super::packages::Kernel;
+use super::place::{Place, fresh_folder};
+use super::report::Report;
+use super::scenario::Recording;
+use super::tool::{Outcome, Tool, with_types, words};
+use super::trace::{Trace, find};
+use super::tree;
+use super::viewer::{View, in_a_row, view};
+use crate::metadata::{list, text};
+
+/// A check's result: what was seen, or everything that is wrong.
+type Check<T = String> = Result<T, Vec<String>>;
+
+/// Sessions of the guest that hold events.
+const SESSIONS: [&str; 3] = ["calm", "disk", "snap"];
+
+/// Everything one scenario's checks need.
+#[derive(Debug)]
+pub(crate) struct Verify<'a> {
+    pub(crate) tool: &'a Tool,
+    pub(crate) report: &'a mut Report,
+    pub(crate) scenario: &'static str,
+    recording: Recording,
+    /// Where results are kept.
+    work: PathBuf,
+    /// Kernel and modules, with debug information.
+    types: Vec<PathBuf>,
+    /// Exit codes that are good: a guest that stood still has lost nothing.
+    codes: &'static [i32],
+}
+
+impl<'a> Verify<'a> {
+    pub(crate) fn new(
+        place: &Place,
+        kernel: &Kernel,
+        tool: &'a Tool,
+        report: &'a mut Report,
+        scenario: &'static str,
+    ) -> Result<Verify<'a>> {
+        let work = place.path("results").join(scenario);
+        fresh_folder(&work)?;
+        Ok(Verify {
+            tool,
+            report,
+            scenario,
+            recording: Recording::of(place, scenario),
+            work,
+            types: vec![kernel.vmlinux(place), modules::folder(place)],
+            codes: if scenario == "frozen" { &[0] } else { &[0, 3] },
+        })
+    }
+
+    /// Does every check of the scenario.
+    pub(crate) fn run(mut self) -> Result<()> {
+        let cores = self.recording.cores()?;
+        let Some((first, core)) = cores.first().cloned() else { return Ok(()) };
+        let reference = self.work.join("extracted");
+        let result = self.info(&core);
+        self.add(&first, "info", result);
+        let result = self.extract(&core, &self.types, &reference);
+        let is_there = result.is_ok();
+        self.add(&first, "extract", result);
+        if is_there {
+            self.other_cores(&cores, &reference);
+            self.other_types(&first, &core, &reference);
+            self.slice(&first, &core, &reference);
+            self.sessions(&first, &core, &reference);
+        }
+        self.disk_alone();
+        Ok(())
+    }
+
+    fn add(&mut self, core: &str, check: &str, result: Check) {
+        self.report.add(self.scenario, core, check, result);
+    }
+
+    /// `info` lists the sessions.
+    fn info(&self, core: &Path) -> Check {
+        let outcome = self.expect(&with_types(&[&"info", &"--json", &core], &self.types))?;
+        let json: serde_json::Value =
+            serde_json::from_str(&outcome.stdout).map_err(|error| vec![format!("expected JSON: {error}")])?;
+        let names: Vec<&str> = list(&json, "sessions").map(|session| text(session, "name")).collect();
+        let missing: Vec<String> = SESSIONS
+            .iter()
+            .filter(|name| !names.contains(name))
+            .map(|name| format!("expected session {name}, found {names:?}"))
+            .collect();
+        if missing.is_empty() { Ok(format!("sessions {}", names.join(", "))) } else { Err(missing) }
+    }
+
+    /// Extracts everything to `output`.
+    fn extract(&self, core: &Path, sources: &[PathBuf], output: &Path) -> Check {
+        let outcome = self.expect(&with_types(&[&"extract", &core, &"-o", &output], sources))?;
+        let folders = folders(output)?;
+        let missing: Vec<String> = SESSIONS
+            .iter()
+            .filter(|name| !folders.contains_key(**name))
+            .map(|name| format!("expected a folder of session {name}, found {:?}", folders.keys()))
+            .collect();
+        if missing.is_empty() {
+            Ok(format!("{} sessions in {:.1} s", folders.len(), outcome.took.as_secs_f64()))
+        } else {
+            Err(missing)
+        }
+    }
+
+    /// Every other format of the same memory gives the same files.
+    fn other_cores(&mut self, cores: &[(String, PathBuf)], reference: &Path) {
+        for (format, core) in cores.iter().skip(1) {
+            let output = self.work.join(format!("extracted-{format}"));
+            let result = self.same(core, &self.types, &output, reference);
+            self.add(format, "extract: the same files", result);
+        }
+    }
+
+    /// So do other sources of types.
+    fn other_types(&mut self, format: &str, core: &Path, reference: &Path) {
+        let profile = self.work.join("profile.json");
+        let args = with_types(&[&"profile", &"-o", &profile], &self.types);
+        let result = self.expect(&args).map(|outcome| format!("{:.1} s", outcome.took.as_secs_f64()));
+        self.add(format, "profile", result);
+        let kernel_alone = self.types.iter().take(1).cloned().collect();
+        let sources = [
+            ("of a profile", vec![profile]),
+            ("of the kernel alone", kernel_alone),
+            ("of the core alone", vec![]),
+        ];
+        for (name, sources) in sources {
+            let output = self.work.join(format!("extracted-types-{}", name.replace(' ', "-")));
+            let result = self.same(core, &sources, &output, reference);
+            self.add(format, &format!("types {name}: the same files"), result);
+        }
+    }
+
+    /// A slice of the core is enough.
+    fn slice(&mut self, format: &str, core: &Path, reference: &Path) {
+        let slice = self.work.join("slice");
+        let args = with_types(&[&"slice", &core, &"-o", &slice], &self.types);
+        let result = self.expect(&args).and_then(|_| {
+            let size = fs::metadata(&slice).map_or(0, |metadata| metadata.len());
+            let output = self.work.join("extracted-slice");
+            let same = self.same(&slice, &self.types, &output, reference)?;
+            Ok(format!("{size} bytes, {same}"))
+        });
+        self.add(format, "slice: the same files", result);
+    }
+
+    fn same(&self, core: &Path, sources: &[PathBuf], output: &Path, reference: &Path) -> Check {
+        let outcome = self.expect(&with_types(&[&"extract", &core, &"-o", &output], sources))?;
+        let files = tree::same(reference, output)?;
+        Ok(format!("{files} files in {:.1} s", outcome.took.as_secs_f64()))
+    }
+
+    /// Each session that was extracted, and what it makes of the trace on disk.
+    fn sessions(&mut self, format: &str, core: &Path, reference: &Path) {
+        let sessions = match folders(reference) {
+            Ok(sessions) => sessions,
+            Err(wrong) => return self.add(format, "sessions", Err(wrong)),
+        };
+        for name in SESSIONS {
+            let Some(folder) = sessions.get(name) else { continue };
+            let result = self.extracted(name, folder);
+            self.add(format, &format!("{name}: core and tracer"), result);
+            let result = self.events(folder);
+            self.add(format, &format!("{name}: events as in babeltrace2"), result);
+            if name != "snap" {
+                let joined = self.work.join(format!("joined-{name}"));
+                let result = self.join(name, core, &joined);
+                let is_there = result.is_ok();
+                self.add(format, &format!("{name}: joined and tracer"), result);
+                if is_there {
+                    let result = self.events(&joined);
+                    self.add(format, &format!("{name}: events of the joined trace"), result);
+                    let result =
+                        self.expect_code(&words(&[&"check", &joined]), &[0]).map(|_| "whole".to_owned());
+                    self.add(format, &format!("{name}: check of the joined trace"), result);
+                }
+            }
+        }
+    }
+
+    /// The truth on a session, if the guest went on: the folder that its daemon wrote in the end.
+    fn truth(&self, name: &str) -> Option<PathBuf> {
+        // A flight recorder that runs on overwrites what it had.
+        let is_there = name != "snap" || self.scenario == "frozen";
+        self.recording.truth().filter(|_| is_there).map(|folder| folder.join(name))
+    }
+
+    /// Packets of the core alone against the tracer's.
+    fn extracted(&self, name: &str, folder: &Path) -> Check {
+        let core = read(folder)?;
+        let Some(truth) = self.truth(name) else {
+            return consistent(&core).map(|figures| told(&core, figures));
+        };
+        let truth = read(&truth)?;
+        let figures = match (self.scenario, name) {
+            ("frozen", "snap") => compare(&core, &truth, Extent::Ending)?,
+            ("frozen", "calm") => compare(&core, &truth, Extent::All { begun: true })?,
+            ("frozen", _) => {
+                // Nothing is missing: what is on disk and what is in the core are everything.
+                let disk = self.recording.at_crash().join(name);
+                let disk = Trace::read_torn(&disk).map_err(one)?;
+                compare(&core, &truth, Extent::Part)?;
+                compare(&union(disk, core)?, &truth, Extent::All { begun: false })?
+            }
+            (_, "calm") => compare(&core, &truth, Extent::All { begun: true })?,
+            _ => compare(&core, &truth, Extent::Part)?,
+        };
+        Ok(figures.to_string())
+    }
+
+    /// The trace that was on disk, continued from the core, against the tracer's.
+    fn join(&self, name: &str, core: &Path, output: &Path) -> Check {
+        let disk = self.recording.at_crash().join(name);
+        self.expect(&with_types(&[&"extract", &core, &"--into", &disk, &"-o", &output], &self.types))?;
+        let joined = read(output)?;
+        let before = Trace::read_torn(&disk).map_err(one)?;
+        // Nothing of what was whole on disk is changed.
+        compare(&before, &joined, Extent::Part).or_else(|wrong| {
+            let wrong: Vec<String> = wrong.into_iter().filter(|line| !line.starts_with("metadata")).collect();
+            if wrong.is_empty() { Ok(Figures::default()) } else { Err(wrong) }
+        })?;
+        let mut seen = match self.truth(name) {
+            Some(truth) => {
+                let extent = match (self.scenario, name) {
+                    (_, "calm") => Extent::All { begun: true },
+                    ("frozen", _) => Extent::All { begun: false },
+                    _ => Extent::Beginning,
+                };
+                let figures = compare(&joined, &read(&truth)?, extent)?;
+                let mut seen = figures.to_string();
+                if figures.begun == 0 {
+                    let (equal, all) =
+                        tree::equal_files(&find(&truth).map_err(one)?, &find(output).map_err(one)?)?;
+                    seen = format!("{seen}, {equal} of {all} files byte for byte");
+                }
+                seen
+            }
+            None => told(&joined, consistent(&joined)?),
+        };
+        if name == "disk" {
+            seen = format!("{seen}, {}", self.ticks(output)?);
+        }
+        Ok(seen)
+    }
+
+    /// The guest's ticks from the first to the last one that the guest knows of.
+    fn ticks(&self, joined: &Path) -> Check {
+        let ticks = viewed(joined)?.ticks;
+        let (first, last) = in_a_row(&ticks)?;
+        let mut wrong = Vec::new();
+        if first != 1 {
+            wrong.push(format!("expected tick 1 first, found {first}"));
+        }
+        if let Some(written) = self.recording.ticks()
+            && written != last
+        {
+            wrong.push(format!("expected tick {written} last, found {last}"));
+        }
+        if wrong.is_empty() { Ok(format!("ticks {first} to {last}")) } else { Err(wrong) }
+    }
+
+    /// babeltrace2 reads the trace without a word, and sees as many events as we do; the tracer's own trace has the same losses.
+    fn events(&self, trace: &Path) -> Check {
+        let view = viewed(trace)?;
+        let ours = self.expect(&words(&[&"events", &"--json", &trace]))?;
+        let ours = ours.stdout.lines().count() as u64;
+        if ours != view.events || ours == 0 {
+            return Err(vec![format!("expected {} events as in babeltrace2, found {ours}", view.events)]);
+        }
+        let losses = match view.discarded.len() {
+            0 => String::new(),
+            count => format!(", {count} messages on discarded ones"),
+        };
+        Ok(format!("{ours} events{losses}"))
+    }
+
+    /// The trace that was on disk at the crash, without the core.
+    fn disk_alone(&mut self) {
+        let disk = self.recording.at_crash().join("disk");
+        let result = self.expect_code(&words(&[&"check", &disk]), &[0, 3]).map(|_| "readable".to_owned());
+        self.add("disk", "disk: check", result);
+        let repaired = self.work.join("repaired");
+        let result =
+            self.expect_code(&words(&[&"repair", &disk, &"-o", &repaired]), &[0, 3]).and_then(|_| {
+                let before = Trace::read_torn(&disk).map_err(one)?;
+                let after = read(&repaired)?;
+                let figures = compare(&after, &before, Extent::All { begun: false })?;
+                let view = viewed(&repaired)?;
+                Ok(format!("{figures}, {} events", view.events))
+            });
+        self.add("disk", "disk: repaired", result);
+    }
+
+    fn expect(&self, args: &[OsString]) -> Check<Outcome> {
+        self.expect_code(args, self.codes)
+    }
+
+    fn expect_code(&self, args: &[OsString], codes: &[i32]) -> Check<Outcome> {
+        self.tool.run(args).map_err(one)?.expect(codes)
+    }
+}
+
+/// The folders of sessions below an output, by the session's name; the folder's name has the time of its creation behind it.
+fn folders(output: &Path) -> Check<BTreeMap<String, PathBuf>> {
+    let entries =
+        fs::read_dir(output).with_context(|| format!("reading {}", output.display())).map_err(one)?;
+    let mut folders = BTreeMap::new();
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let session = name.split('-').next().unwrap_or(&name).to_owned();
+        folders.insert(session, path);
+    }
+    Ok(folders)
+}
+
+fn read(folder: &Path) -> Check<Trace> {
+    Trace::read(folder).map_err(one)
+}
+
+/// A trace as babeltrace2 sees it, which must not complain.
+fn viewed(trace: &Path) -> Check<View> {
+    let view = view(trace).map_err(one)?;
+    if view.messages.is_empty() { Ok(view) } else { Err(view.messages) }
+}
+
+fn told(trace: &Trace, figures: Figures) -> String {
+    let lost: u64 =
+        trace.streams.values().filter_map(|packets| Some(packets.values().next_back()?.discarded())).sum();
+    format!("{} packets in {} streams, no gap, {lost} events discarded", figures.equal, trace.streams.len())
+}
+
+fn one(error: anyhow::Error) -> Vec<String> {
+    vec![format!("{error:#}")]
+}
