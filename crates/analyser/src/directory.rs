@@ -1,10 +1,7 @@
 //! An LTT trace on disk: the directory that the tracer's daemon wrote, or what a crash left of it.
 
 mod identity;
-mod other;
-mod refused;
 mod tracefile;
-mod tree;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -19,13 +16,11 @@ use lttformat::ltt::scan::{Depth, Piece, Scan, ScanOptions};
 use lttformat::ltt::{Channel, Header, Markers, TracefileName};
 
 pub use identity::Identity;
-pub use other::{Other, OtherKind};
-pub use refused::{Refused, RefusedKind};
+pub use tracefile::Tracefile;
 pub(crate) use tracefile::channel_name;
-pub use tracefile::{OpenTracefile, Tracefile};
 
 use crate::error::{Error, Result};
-use tree::{Found, Tree};
+use crate::folder::{Found, OpenTracefile, Other, OtherKind, Refused, RefusedKind, Tree};
 
 /// Bytes that hold the header of any format.
 const HEADER_ROOM: usize = 128;

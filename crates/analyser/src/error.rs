@@ -84,6 +84,14 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
+    /// There are several traces below the directory.
+    #[error("{}: expected one trace, found several: {found}", path.display())]
+    SeveralDirectories {
+        /// The directory.
+        path: PathBuf,
+        /// Their directories below it.
+        found: String,
+    },
     /// No trace in the core is the one that a directory was written from.
     #[error("expected the directory's trace in the core ({directory}), found {core}")]
     NoPair {
@@ -140,6 +148,7 @@ impl Error {
             Error::MissingTypes { .. } => {
                 "if the tracer was built as modules, name their .ko files (with DWARF) with further -d options"
             }
+            Error::SeveralDirectories { .. } => "name one of these folders",
             Error::SeveralTraces { .. } => "name one of them with --trace",
             Error::NoWallClock => "give the time since boot, or before the end of the trace",
             _ => return None,

@@ -61,6 +61,7 @@ mod debugfs;
 mod directory;
 mod error;
 pub mod events;
+mod folder;
 mod kernel;
 mod log;
 pub mod lttng;
@@ -77,8 +78,9 @@ mod traces;
 
 pub use check::{Aside, Check, CutSummary, FileCheck, Moment, Totals, TraceFormat};
 pub use debugfs::{Debugfs, Entries, Entry, EntryKind, RelayFile, What};
-pub use directory::{Directory, Identity, OpenTracefile, Other, OtherKind, Refused, RefusedKind, Tracefile};
+pub use directory::{Directory, Identity, Tracefile};
 pub use error::{Error, Result};
+pub use folder::{OpenTracefile, Other, OtherKind, Refused, RefusedKind};
 pub use kernel::{CoreSummary, Kernel, KernelSummary};
 pub use log::KernelLog;
 pub use lttformat::ltt::scan::Depth;

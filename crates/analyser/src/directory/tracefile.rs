@@ -1,16 +1,12 @@
 //! One trace file of a directory.
 
-use std::fs::{File, Metadata};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lttformat::ReadAt;
 use lttformat::ltt::{Header, TracefileName};
 
-use super::tree::Tree;
+use crate::folder::{OpenTracefile, Tree};
 
 /// One stream of a trace on disk: a regular file that is named as one, and is empty or holds sub-buffers of this trace.
 #[derive(Debug)]
@@ -79,40 +75,4 @@ pub(crate) fn channel_name(name: &TracefileName) -> Vec<u8> {
     let file = name.group.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
     let (folder, file) = name.group.split_at(file);
     [folder, file.strip_prefix(b"flight-").unwrap_or(file)].concat()
-}
-
-/// A file of a trace's directory that is open for reading.
-#[derive(Debug)]
-pub struct OpenTracefile {
-    file: File,
-    len: u64,
-}
-
-impl OpenTracefile {
-    pub(super) fn new(tree: &Tree, path: &Path) -> io::Result<OpenTracefile> {
-        let (file, len) = tree.file(path)?;
-        Ok(OpenTracefile { file, len })
-    }
-
-    /// What the system says about the open file, whatever its name stands for by now.
-    pub fn metadata(&self) -> io::Result<Metadata> {
-        self.file.metadata()
-    }
-}
-
-impl AsFd for OpenTracefile {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
-    }
-}
-
-impl ReadAt for OpenTracefile {
-    /// Length when it was opened.
-    fn len(&self) -> u64 {
-        self.len
-    }
-
-    fn read_exact_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(bytes, offset)
-    }
 }

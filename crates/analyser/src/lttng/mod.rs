@@ -6,13 +6,16 @@
 //! ```
 //!
 //! A session becomes one CTF trace: `<session>-<time>/kernel/` with `metadata`, a file for each stream and its index.
+//! [`Directory`] is such a trace on disk.
 
+mod directory;
 mod metadata;
 mod model;
 mod naming;
 mod record;
 mod sessions;
 
+pub use directory::{Directory, IndexFile, MetadataFile, StreamName, Tracefile};
 pub use metadata::SessionMetadata;
 pub use model::{Channel, Packet, Session, Sessions, Stream};
 pub use record::{Note, NoteKind, Record, Recorder};

@@ -42,7 +42,7 @@ impl<'t> Form<'t> {
 
     /// The header of the packet at the start of `bytes`.
     ///
-    /// Errors: no header, another trace's uuid, a stream that is not declared.
+    /// Errors: no header, another trace's uuid. A stream that the metadata do not describe is none: they may have been lost.
     pub fn header(self, bytes: &[u8]) -> Result<PacketHeader> {
         self.packet(bytes).map(|(header, _)| header)
     }
@@ -60,9 +60,15 @@ impl<'t> Form<'t> {
     /// The header of the packet at the start of `bytes`, with what is known of its stream.
     pub(super) fn packet(self, bytes: &[u8]) -> Result<(PacketHeader, Known<'t>)> {
         match self {
-            Form::Class(class) => class
-                .packet(bytes)
-                .map(|(header, stream)| (header, Known { layout: stream.layout(), class: Some(stream) })),
+            Form::Class(class) => match (class.packet(bytes), class.streams().first()) {
+                // All streams of a kernel have the same headers. Which of them are described is no property of a packet.
+                (Err(Error::UnknownStream(_)), Some(other)) => {
+                    let form = Form::Layout { layout: other.layout(), uuid: class.uuid() };
+                    form.packet(bytes)
+                }
+                (result, _) => result
+                    .map(|(header, stream)| (header, Known { layout: stream.layout(), class: Some(stream) })),
+            },
             Form::Layout { layout, uuid } => {
                 let header = PacketHeader::parse(bytes, layout)?;
                 match (uuid, header.uuid) {

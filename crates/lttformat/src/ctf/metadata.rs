@@ -77,6 +77,10 @@ impl Metadata {
     /// packet counts even if the file ends within its padding.
     pub fn parse(file: &[u8]) -> Metadata {
         let Some(endian) = endian(file) else {
+            if let Some(reason) = torn(file) {
+                let cut = Some(MetadataCut { offset: 0, reason });
+                return Metadata { text: Vec::new(), packets: None, spans: Vec::new(), cut };
+            }
             let text = without_signature(file).to_vec();
             let spans = vec![MetadataSpan { file: 0..file.len(), text: 0..text.len() }];
             return Metadata { text, packets: None, spans, cut: None };
@@ -196,6 +200,16 @@ fn endian(file: &[u8]) -> Option<Endian> {
     [Endian::Little, Endian::Big].into_iter().find(|endian| endian.u32(file, 0) == Some(METADATA_MAGIC))
 }
 
+/// Why a file without a magic number is no plain text either: its first packet was never written out, or only in part.
+fn torn(file: &[u8]) -> Option<Error> {
+    let first = file.first()?;
+    let starts = [METADATA_MAGIC.to_le_bytes(), METADATA_MAGIC.to_be_bytes()];
+    if starts.iter().any(|start| start.starts_with(file)) {
+        return Some(Error::Short { what: WHAT, expected: HEADER, found: file.len() });
+    }
+    (*first == 0).then_some(Error::Magic { what: WHAT, expected: METADATA_MAGIC, found: 0 })
+}
+
 fn without_signature(file: &[u8]) -> &[u8] {
     let line = SIGNATURE.trim_ascii_end();
     file.strip_prefix(SIGNATURE).or_else(|| file.strip_prefix(line)).unwrap_or(file)
@@ -296,6 +310,14 @@ mod tests {
             (metadata.text.len(), metadata.cut.map(|cut| cut.to_string()).unwrap_or_default())
         };
         assert_eq!(message(&|_| ()), (100, String::new()));
+        assert_eq!(
+            message(&|file| file.truncate(3)),
+            (0, "metadata at byte 0: metadata packet: expected 37 bytes, found 3".into())
+        );
+        assert_eq!(
+            message(&|file| file.fill(0)),
+            (0, "metadata at byte 0: metadata packet: expected magic 0x75d11d57, found 0x00000000".into())
+        );
         assert_eq!(
             message(&|file| file.truncate(64 + 40)),
             (27, "metadata at byte 64: metadata packet: expected 64 bytes, found 40".into())

@@ -8,8 +8,9 @@ use lttformat::ltt::scan::{Cut, Depth, Piece as Scanned, Scan};
 
 use super::records::{Damage, Piece, Records};
 use super::stream::{Label, Stream};
-use crate::directory::{Directory, OpenTracefile, Tracefile};
+use crate::directory::{Directory, Tracefile};
 use crate::events::source::Source;
+use crate::folder::OpenTracefile;
 use crate::time::TraceClock;
 
 /// Files that are kept open. A directory with more is read all the same, but each read opens its file.

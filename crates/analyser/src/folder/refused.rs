@@ -33,7 +33,7 @@ pub enum RefusedKind {
 }
 
 impl Refused {
-    pub(super) fn new(path: PathBuf, kind: RefusedKind) -> Refused {
+    pub(crate) fn new(path: PathBuf, kind: RefusedKind) -> Refused {
         Refused { path, kind }
     }
 
@@ -51,7 +51,7 @@ impl Refused {
 }
 
 impl RefusedKind {
-    pub(super) fn of(kind: FileType) -> RefusedKind {
+    pub(crate) fn of(kind: FileType) -> RefusedKind {
         match kind {
             FileType::Symlink => RefusedKind::SymbolicLink,
             FileType::CharacterDevice | FileType::BlockDevice => RefusedKind::Device,

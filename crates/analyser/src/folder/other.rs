@@ -5,17 +5,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::tracefile::OpenTracefile;
+use super::file::OpenTracefile;
 use super::tree::Tree;
 
 /// A regular file that is no stream of this trace. Nothing but its beginning was read.
 #[derive(Debug)]
 pub struct Other {
-    pub(super) tree: Arc<Tree>,
-    pub(super) path: PathBuf,
-    pub(super) len: u64,
-    pub(super) links: u64,
-    pub(super) kind: OtherKind,
+    pub(crate) tree: Arc<Tree>,
+    pub(crate) path: PathBuf,
+    pub(crate) len: u64,
+    pub(crate) links: u64,
+    pub(crate) kind: OtherKind,
 }
 
 /// Why a file is no stream of this trace.
@@ -30,6 +30,10 @@ pub enum OtherKind {
     NoHeader(String),
     /// It belongs to another trace; with what its header says.
     OtherTrace(String),
+    /// It lies outside the folder of the trace itself: that of another domain, an archived chunk.
+    Elsewhere,
+    /// An index whose data file is not there.
+    NoData,
 }
 
 impl Other {
@@ -57,7 +61,7 @@ impl Other {
         self.links
     }
 
-    /// Opens it for reading. Errors: as [`Tracefile::open`](super::Tracefile::open).
+    /// Opens it for reading. Errors: as [`Tracefile::open`](crate::Tracefile::open).
     pub fn open(&self) -> io::Result<OpenTracefile> {
         OpenTracefile::new(&self.tree, &self.path)
     }
@@ -81,6 +85,8 @@ impl fmt::Display for OtherKind {
             OtherKind::Hidden => f.write_str("hidden, no part of the trace"),
             OtherKind::Name => f.write_str("no trace file: its name does not end in a CPU number"),
             OtherKind::NoHeader(error) => write!(f, "no trace file: {error}"),
+            OtherKind::Elsewhere => f.write_str("outside the trace's own folder"),
+            OtherKind::NoData => f.write_str("an index without its data file"),
             OtherKind::OtherTrace(identity) => write!(f, "of another trace: {identity}"),
         }
     }

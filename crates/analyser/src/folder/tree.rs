@@ -24,29 +24,29 @@ const ENTRIES_MAX: usize = 1 << 18;
 
 /// An open directory with everything below it.
 #[derive(Debug)]
-pub(super) struct Tree {
+pub(crate) struct Tree {
     root: OwnedFd,
 }
 
 /// What a walk found besides regular files; paths are relative to the root, in order.
 #[derive(Debug, Default)]
-pub(super) struct Walk {
-    pub(super) directories: Vec<PathBuf>,
-    pub(super) refused: Vec<Refused>,
+pub(crate) struct Walk {
+    pub(crate) directories: Vec<PathBuf>,
+    pub(crate) refused: Vec<Refused>,
 }
 
 /// A regular file that can be read.
 #[derive(Debug)]
-pub(super) struct Found {
-    pub(super) path: PathBuf,
-    pub(super) file: File,
-    pub(super) len: u64,
-    pub(super) links: u64,
+pub(crate) struct Found {
+    pub(crate) path: PathBuf,
+    pub(crate) file: File,
+    pub(crate) len: u64,
+    pub(crate) links: u64,
 }
 
 impl Tree {
     /// Opens the root. Here, and only here, links are followed: the user named it.
-    pub(super) fn open(path: &Path) -> io::Result<Tree> {
+    pub(crate) fn open(path: &Path) -> io::Result<Tree> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(Tree { root: rustix::fs::open(path, flags, Mode::empty())? })
     }
@@ -55,7 +55,7 @@ impl Tree {
     ///
     /// Errors: the root cannot be read, or the tree is too large to be a trace. What cannot be entered or read below the root is
     /// in the result.
-    pub(super) fn walk(&self, mut visit: impl FnMut(Found)) -> io::Result<Walk> {
+    pub(crate) fn walk(&self, mut visit: impl FnMut(Found)) -> io::Result<Walk> {
         let mut walk = Walk::default();
         let mut pending = vec![PathBuf::new()];
         let mut entries = 0_usize;
@@ -101,7 +101,7 @@ impl Tree {
     }
 
     /// Opens a regular file below the root for reading.
-    pub(super) fn file(&self, path: &Path) -> io::Result<(File, u64)> {
+    pub(crate) fn file(&self, path: &Path) -> io::Result<(File, u64)> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
         let parent = self.directory(path.parent().unwrap_or(Path::new("")))?;
         let (file, len, _) = regular(&parent, name)?;
