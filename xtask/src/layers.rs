@@ -29,6 +29,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("zstd-safe", &["codec", "synth"]),
     ("snap", &["codec", "synth"]),
     ("lzallright", &["codec", "synth"]),
+    ("liblzma", &["codec"]),
     ("clap", &["ltt-kdump"]),
     ("indicatif", &["ltt-kdump"]),
     ("anyhow", &["ltt-kdump", "xtask"]),

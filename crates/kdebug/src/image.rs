@@ -56,12 +56,16 @@ impl<'a> Image<'a> {
         if !self.is_relocatable() {
             return None;
         }
-        let info = self.file.section_by_name(".modinfo").and_then(|section| section.data().ok());
-        let own = info.and_then(|info| {
-            let name = info.split(|byte| *byte == 0).find_map(|field| field.strip_prefix(b"name="))?;
-            Some(module_name(&String::from_utf8_lossy(name)))
-        });
+        let own = self.modinfo("name").map(|name| module_name(&name));
         own.or_else(|| module_from_path(path))
+    }
+
+    /// A field of a module's own description, `key=value`.
+    pub(crate) fn modinfo(&self, key: &str) -> Option<String> {
+        let info = self.file.section_by_name(".modinfo")?.data().ok()?;
+        let value = |field: &'a [u8]| field.strip_prefix(key.as_bytes())?.strip_prefix(b"=");
+        let value = info.split(|byte| *byte == 0).find_map(value)?;
+        Some(String::from_utf8_lossy(value).into_owned())
     }
 
     /// Whether a section of this name, or of its old compressed name, has content.

@@ -43,17 +43,34 @@ impl Types {
     /// DWARF: about a third of decoding all of `.debug_info` once, on all threads of the current rayon
     /// pool; BTF: milliseconds; ISF: parsing the JSON.
     pub fn load(inputs: Vec<Input>, wanted: &Wanted) -> Result<Types> {
+        let mut types = Types::default();
+        types.extend(&inputs, &[], wanted)?;
+        Ok(types)
+    }
+
+    /// Reads further inputs, for those who know only now which: modules, once the kernel's types have told which were loaded.
+    ///
+    /// `kernel` are inputs that were read before, in case that the BTF of a module continues theirs; nothing else of them is read
+    /// again. `wanted` should be what it was before.
+    ///
+    /// # Errors
+    /// As [`Types::load`]; what was read before stays. Of several inputs, those before the one at fault are taken in.
+    ///
+    /// # Cost
+    /// As [`Types::load`], of `inputs` alone.
+    pub fn extend(&mut self, inputs: &[Input], kernel: &[Input], wanted: &Wanted) -> Result<()> {
         let sets = wanted.sets();
         let files: Vec<File<'_>> = inputs.iter().map(File::new).collect();
         let blobs: Vec<Option<Btf<'_>>> = files.iter().map(File::kernel_btf).collect();
-        let kernel_btf = blobs.iter().flatten().next();
-        let mut types = Types::default();
+        let before: Vec<File<'_>> = kernel.iter().map(File::new).collect();
+        let earlier = before.iter().find_map(File::kernel_btf);
+        let kernel_btf = blobs.iter().flatten().next().or(earlier.as_ref());
         for (file, own) in files.iter().zip(&blobs) {
             let found = file.load(own.as_ref(), kernel_btf, &sets)?;
-            types.add(file, found)?;
+            self.add(file, found)?;
         }
-        types.missing = types.not_found(wanted);
-        Ok(types)
+        self.missing = self.not_found(wanted);
+        Ok(())
     }
 
     /// All distinct definitions of a struct, union or typedef'd struct: those of the first source

@@ -74,6 +74,7 @@ mod bits;
 mod btf;
 mod dwarf;
 mod error;
+mod identity;
 mod image;
 pub mod isf;
 mod layers;
@@ -83,6 +84,7 @@ mod types;
 mod wanted;
 
 pub use error::{Error, Result};
+pub use identity::Identity;
 pub use layers::Types;
 pub use source::{Endian, Input, SourceInfo, SourceKind, Symbol};
 pub use types::{Bits, Field, Member, Struct, StructKind, Type};
