@@ -1,7 +1,8 @@
-//! One-shot decoding of the compressed pages and sections that are found in kernel cores and debug files, and of compressed files.
+//! One-shot decoding of the compressed pages and sections that are found in kernel cores and debug files, and of compressed files;
+//! and encoding of pages.
 //!
 //! It is a thin, uniform face over one library for each codec, for data whose decoded length is known beforehand; for compressed
-//! files, see [`Compression`], a limit of it. It is not a streaming interface, has no encoders and knows no format beyond those.
+//! files, see [`Compression`], a limit of it. It is not a streaming interface, and knows no format beyond those.
 //!
 //! ```
 //! use codec::{Codec, CodecError, PageDecoder};
@@ -30,11 +31,13 @@
 //!
 //! A [`PageDecoder`] is reused by its thread and shared by none (`decode` takes `&mut self`).
 
+mod encode;
 mod error;
 mod file;
 mod page;
 mod section;
 
+pub use encode::PageEncoder;
 pub use error::{Codec, CodecError};
 pub use file::{Compression, FileError};
 pub use page::PageDecoder;

@@ -147,6 +147,45 @@ impl Machine {
         }
     }
 
+    /// The `e_machine` field of an ELF header; 0 for a machine that no file named.
+    #[must_use]
+    pub const fn to_elf(self) -> u16 {
+        match self {
+            Machine::X86 => 3,
+            Machine::X86_64 => 62,
+            Machine::Arm => 40,
+            Machine::AArch64 => 183,
+            Machine::RiscV => 243,
+            Machine::Ppc64 => 21,
+            Machine::S390 => 22,
+            Machine::Mips => 8,
+            Machine::LoongArch => 258,
+            Machine::Other(other) => other,
+        }
+    }
+
+    /// The `machine` member of a `struct utsname` for a word of this size; `None` for other machines.
+    #[must_use]
+    pub const fn to_utsname(self, word: WordSize) -> Option<&'static str> {
+        let wide = matches!(word, WordSize::Bits64);
+        Some(match self {
+            Machine::X86 => "i686",
+            Machine::X86_64 => "x86_64",
+            Machine::Arm => "armv7l",
+            Machine::AArch64 => "aarch64",
+            Machine::Ppc64 => "ppc64",
+            Machine::RiscV if wide => "riscv64",
+            Machine::RiscV => "riscv32",
+            Machine::S390 if wide => "s390x",
+            Machine::S390 => "s390",
+            Machine::Mips if wide => "mips64",
+            Machine::Mips => "mips",
+            Machine::LoongArch if wide => "loongarch64",
+            Machine::LoongArch => "loongarch32",
+            Machine::Other(_) => return None,
+        })
+    }
+
     /// From the `machine` member of a `struct utsname`, as `uname -m` prints it.
     #[must_use]
     pub fn from_utsname(machine: &[u8]) -> Machine {
@@ -229,5 +268,12 @@ mod tests {
         assert_eq!(Machine::from_utsname(b"armv7l"), Machine::Arm);
         assert_eq!(Machine::from_utsname(b""), Machine::Other(0));
         assert_eq!(Machine::from_elf(2).to_string(), "ELF machine 2");
+        for machine in (0..300).map(Machine::from_elf) {
+            assert_eq!(Machine::from_elf(machine.to_elf()), machine);
+            for word in [WordSize::Bits32, WordSize::Bits64] {
+                let Some(name) = machine.to_utsname(word) else { continue };
+                assert_eq!(Machine::from_utsname(name.as_bytes()), machine);
+            }
+        }
     }
 }

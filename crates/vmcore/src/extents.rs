@@ -68,6 +68,13 @@ impl Extents {
         merge(self.present.iter().map(|extent| extent.start..extent.end).collect())
     }
 
+    /// One past the last address of any piece, stored or not.
+    pub(crate) fn end(&self) -> u64 {
+        let present = self.present.last().map_or(0, |extent| extent.end);
+        let last = |ranges: &[Range<u64>]| ranges.last().map_or(0, |range| range.end);
+        present.max(last(&self.truncated)).max(last(&self.excluded))
+    }
+
     /// Whether a program header covers the address.
     #[cfg(test)]
     fn cause(&self, addr: u64) -> Option<PageError> {

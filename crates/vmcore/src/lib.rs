@@ -3,8 +3,8 @@
 //!
 //! It reads ELF cores (copies of `/proc/vmcore`, makedumpfile's and QEMU's, `/proc/kcore`) and kdump-compressed
 //! files, whole, split, flattened, incomplete or truncated, of 32 and 64 bits and both byte orders. It does not
-//! know what lies in that memory: types and symbols come from elsewhere, and nothing here is about tracing. It
-//! writes no dumps.
+//! know what lies in that memory: types and symbols come from elsewhere, and nothing here is about tracing. Of
+//! dumps it writes small ones only: [`write`] makes a core of what was read of another.
 //!
 //! ```
 //! use vmcore::{OpenOptions, PhysAddr, PhysMemory, Vmcore};
@@ -85,9 +85,11 @@ mod header;
 pub mod memory;
 mod notes;
 mod phys;
+mod reads;
 pub mod translate;
 mod vmcore;
 mod vmcoreinfo;
+pub mod write;
 
 pub use abi::{Abi, Endian, Machine, WordSize};
 pub use addr::{Pfn, PhysAddr, VirtAddr};
@@ -98,6 +100,7 @@ pub use header::{CoreHeader, Segment, Utsname};
 pub use memory::Memory;
 pub use notes::Note;
 pub use phys::PhysMemory;
+pub use reads::Reads;
 pub use translate::{AddressSpace, Hints};
 pub use vmcore::{OpenOptions, Vmcore};
 pub use vmcoreinfo::Vmcoreinfo;

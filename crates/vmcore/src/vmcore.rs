@@ -9,6 +9,8 @@ use crate::format::foreign::{self, Signature};
 use crate::format::kdump::Kdump;
 use crate::format::split::KdumpSet;
 use crate::notes::{self, Note};
+use crate::reads::{Reads, Recorder};
+use crate::write::{self, WriteError};
 use crate::{
     Abi, Codec, CoreHeader, Error, Format, FormatKind, Machine, MemoryError, PageError, PhysAddr, PhysMemory,
     Result, VirtAddr, Vmcoreinfo, WordSize,
@@ -49,6 +51,8 @@ pub struct Vmcore {
     vmcoreinfo: Option<Vmcoreinfo>,
     warnings: Vec<String>,
     size_bytes: u64,
+    memory_end: u64,
+    recorder: Option<Recorder>,
 }
 
 /// Where the pages are.
@@ -136,6 +140,8 @@ impl Vmcore {
             vmcoreinfo,
             warnings,
             size_bytes: elf.content().file_len(),
+            memory_end: elf.memory_end(),
+            recorder: None,
             store: Store::Elf(Box::new(elf)),
         }
     }
@@ -189,6 +195,8 @@ impl Vmcore {
             vmcoreinfo,
             warnings,
             size_bytes,
+            memory_end: set.memory_end(),
+            recorder: None,
             store: Store::Kdump(set),
         })
     }
@@ -229,6 +237,25 @@ impl Vmcore {
         self.size_bytes
     }
 
+    /// From now on, writes down which memory is read, for [`write::slice`] in that format.
+    ///
+    /// And forgets what the headers tell but a file of that format has no place for, so that nobody finds by it what
+    /// he could not find in the slice.
+    ///
+    /// Errors: the format cannot hold this machine.
+    pub fn record_reads(&mut self, format: write::Format) -> Result<(), WriteError> {
+        let (header, page_size) = write::headers_held(self, format)?;
+        (self.header, self.page_size) = (header, page_size);
+        self.recorder = Some(Recorder::new(page_size));
+        Ok(())
+    }
+
+    /// What was read since [`record_reads`](Vmcore::record_reads); nothing without it.
+    #[must_use]
+    pub fn reads(&self) -> Reads {
+        self.recorder.as_ref().map(Recorder::reads).unwrap_or_default()
+    }
+
     /// Fills `buf` from the segments of an ELF core by their own virtual addresses, without any translation.
     ///
     /// The only way to memory in a file that knows virtual addresses alone, such as `/proc/kcore`.
@@ -247,6 +274,14 @@ impl Vmcore {
 /// but by the first read of a thread.
 impl PhysMemory for Vmcore {
     fn read_phys(&self, addr: PhysAddr, buf: &mut [u8]) -> Result<(), MemoryError> {
+        let outcome = self.search_phys(addr, buf);
+        if let Some(recorder) = &self.recorder {
+            recorder.note(addr, buf.len(), &outcome);
+        }
+        outcome
+    }
+
+    fn search_phys(&self, addr: PhysAddr, buf: &mut [u8]) -> Result<(), MemoryError> {
         match &self.store {
             Store::Elf(elf) => elf.read(addr, buf),
             Store::Kdump(set) => set.read(addr, buf, &self.cache),
@@ -271,6 +306,10 @@ impl PhysMemory for Vmcore {
             Store::Kdump(set) => set.ranges(),
         }
     }
+
+    fn memory_end(&self) -> u64 {
+        self.memory_end
+    }
 }
 
 const INCOMPLETE: &str = "incomplete: the tool that wrote the dump ran out of space";
@@ -280,7 +319,7 @@ fn flattened_damage(content: &Content) -> Vec<String> {
 }
 
 /// The page size of kernels as distributed, for an ELF core without VMCOREINFO.
-fn usual_page_size(machine: Machine) -> u64 {
+pub(crate) fn usual_page_size(machine: Machine) -> u64 {
     match machine {
         Machine::Ppc64 => 64 << 10,
         Machine::LoongArch => 16 << 10,

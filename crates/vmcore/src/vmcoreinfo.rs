@@ -26,6 +26,11 @@ impl Vmcoreinfo {
         Vmcoreinfo { text: text.get(..end).unwrap_or_default().to_vec() }
     }
 
+    /// The text itself.
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
     /// Every line as key and value, in the order of the text.
     pub fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.text.split(|&byte| byte == b'\n').filter_map(|line| {

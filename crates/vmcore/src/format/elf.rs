@@ -179,6 +179,11 @@ impl ElfCore {
         self.physical.ranges()
     }
 
+    /// One past the last physical address of any segment.
+    pub(crate) fn memory_end(&self) -> u64 {
+        self.physical.end()
+    }
+
     pub(crate) fn content(&self) -> &Content {
         &self.content
     }

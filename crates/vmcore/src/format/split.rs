@@ -106,6 +106,12 @@ impl KdumpSet {
         Ok(())
     }
 
+    /// One past the last page frame that the header counts, as an address.
+    pub(crate) fn memory_end(&self) -> u64 {
+        let end = |part: &Kdump| part.header.frames().saturating_mul(part.page_size());
+        self.parts.first().map_or(0, end)
+    }
+
     /// Ranges of addresses whose pages are in the dump and in a part that is there.
     pub(crate) fn ranges(&self) -> Vec<Range<u64>> {
         let runs = self.parts.iter().flat_map(|part| {

@@ -118,8 +118,8 @@ impl Clues<'_> {
         })
     }
 
-    /// One past the last physical address that the core holds.
+    /// One past the last physical address of the machine's memory.
     pub(crate) fn memory_end(&self) -> u64 {
-        self.mem.ranges().last().map_or(0, |range| range.end)
+        self.mem.memory_end()
     }
 }

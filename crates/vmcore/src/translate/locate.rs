@@ -135,6 +135,7 @@ impl Search<'_> {
             // Kernels move by pages. Logs are full of copies, which lie anywhere.
             if (linked ^ at.0) & 0xfff == 0 {
                 count += 1;
+                search::found_at(self.source.mem, at.0, needle.len() as u64);
                 done = self.stage("search for the banner", None, Some(at), false);
             }
             if done || count == BANNERS_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -24,7 +24,7 @@ mod fake;
 mod locate;
 mod paging;
 mod regions;
-mod registers;
+pub(crate) mod registers;
 #[cfg(test)]
 mod scenarios;
 mod search;

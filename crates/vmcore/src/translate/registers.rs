@@ -5,6 +5,8 @@ use crate::{Abi, Note};
 /// Offsets in QEMU's `QEMUCPUState` (version 1), x86.
 const CR3_AT: usize = 416;
 const CR4_AT: usize = 424;
+/// The bytes of such a note that are looked at.
+pub(crate) const LOOKED_AT: std::ops::Range<usize> = CR3_AT..CR4_AT + 8;
 
 /// What one processor used for paging when the machine stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -81,19 +81,21 @@ pub(crate) fn scan(mem: &dyn PhysMemory, needle: &[u8], found: &mut dyn FnMut(Ph
 fn fill(mem: &dyn PhysMemory, at: u64, len: u64, buffer: &mut Vec<u8>) -> Option<u64> {
     buffer.clear();
     buffer.resize(usize::try_from(len.min(CHUNK)).unwrap_or(0), 0);
-    mem.read_phys(PhysAddr(at), buffer).err().map(|error| error.addr)
+    mem.search_phys(PhysAddr(at), buffer).err().map(|error| error.addr)
 }
 
 /// The text which begins at a physical address, if it is one.
 fn text_at(mem: &dyn PhysMemory, at: PhysAddr) -> Option<Vmcoreinfo> {
     let mut len = TEXT_MAX;
+    let mut first = at.0;
     let mut head = [0; 24];
     if let Some(start) = at.0.checked_sub(NOTE_HEAD)
-        && mem.read_phys(PhysAddr(start), &mut head).is_ok()
+        && mem.search_phys(PhysAddr(start), &mut head).is_ok()
     {
         let field = |offset| mem.abi().u32(&head, offset).map(u64::from);
         if field(0) == Some(11) && field(8) == Some(0) && head.ends_with(b"VMCOREINFO\0\0") {
             len = field(4)?.min(TEXT_MAX);
+            first = start;
         }
     }
     // To the end of the text, of what is readable, or of what a note says.
@@ -117,7 +119,23 @@ fn text_at(mem: &dyn PhysMemory, at: PhysAddr) -> Option<Vmcoreinfo> {
         // Half a number would be believed.
         text.truncate(memchr::memrchr(b'\n', &text).map_or(0, |newline| newline + 1));
     }
-    validated(&text)
+    let info = validated(&text)?;
+    // With the NUL behind it.
+    found_at(mem, first, (at.0 - first).saturating_add(text.len() as u64).saturating_add(1));
+    Some(info)
+}
+
+/// Reads what a search has found, as the search itself does not count as reading.
+pub(crate) fn found_at(mem: &dyn PhysMemory, at: u64, len: u64) {
+    let page = mem.page_size().max(1);
+    let (mut at, end) = (at, at.saturating_add(len.min(CHUNK)));
+    let mut buffer = Vec::new();
+    while at < end {
+        let next = (at - at % page).saturating_add(page).min(end);
+        buffer.resize(usize::try_from(next - at).unwrap_or(0), 0);
+        let _ = mem.read_phys(PhysAddr(at), &mut buffer);
+        at = next;
+    }
 }
 
 fn validated(text: &[u8]) -> Option<Vmcoreinfo> {
