@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::trace::{Packets, Relation, StreamId, Trace};
+use super::trace::{Packet, Packets, Relation, StreamId, Trace};
 
 /// How much of what the tracer wrote must have been found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,8 +10,6 @@ pub(crate) enum Extent {
     /// Every packet, but for those without an event, which the tracer adds when it ends. With `begun`, the last of a stream may be a
     /// beginning of the tracer's.
     All { begun: bool },
-    /// Every packet up to some one of each stream; that one may be a beginning of the tracer's.
-    Beginning,
     /// Packets in a row; the last one may be a beginning of the tracer's.
     Part,
     /// Every packet, but for those without an event; and older ones, which the tracer had overwritten since.
@@ -27,6 +25,8 @@ pub(crate) struct Figures {
     pub(crate) begun: usize,
     /// Packets that the tracer has not any more.
     pub(crate) older: usize,
+    /// Packets that reached neither the disk nor the core whole.
+    pub(crate) lost: u64,
 }
 
 impl std::fmt::Display for Figures {
@@ -36,6 +36,9 @@ impl std::fmt::Display for Figures {
             if count > 0 {
                 write!(f, ", {count} {what}")?;
             }
+        }
+        if self.lost > 0 {
+            write!(f, ", {} lost between disk and core", self.lost)?;
         }
         Ok(())
     }
@@ -82,11 +85,9 @@ pub(crate) fn compare(found: &Trace, truth: &Trace, extent: Extent) -> Result<Fi
                 None => wrong.push(format!("{id}: packet {sequence} is none of the tracer's")),
             }
         }
-        let last = ours.keys().next_back();
         let missing = theirs.iter().filter(|(sequence, packet)| {
             let expected = match extent {
                 Extent::All { .. } | Extent::Ending => !packet.is_empty(),
-                Extent::Beginning => last.is_some_and(|last| *sequence < last),
                 Extent::Part => false,
             };
             expected && !ours.contains_key(sequence)
@@ -117,6 +118,69 @@ pub(crate) fn consistent(trace: &Trace) -> Result<Figures, Vec<String>> {
         }
     }
     if wrong.is_empty() { Ok(Figures { equal: trace.packets(), ..Figures::default() }) } else { Err(wrong) }
+}
+
+/// What a crash left of a session: on the disk, in the core, and perhaps what the tracer wrote in the end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Remains<'a> {
+    pub(crate) disk: &'a Trace,
+    pub(crate) core: &'a Trace,
+    pub(crate) truth: Option<&'a Trace>,
+}
+
+impl Remains<'_> {
+    /// Compares with the trace joined from disk and core: it has all that is whole, and of what is not at most a beginning.
+    pub(crate) fn compare(self, joined: &Trace) -> Result<Figures, Vec<String>> {
+        let mut figures = Figures::default();
+        let mut wrong = Vec::new();
+        let metadata = &self.truth.unwrap_or(self.core).metadata;
+        if joined.metadata != *metadata {
+            wrong.push(different_text(metadata, &joined.metadata));
+        }
+        let traces = [Some(self.disk), Some(self.core), self.truth, Some(joined)];
+        let ids: BTreeSet<&StreamId> =
+            traces.into_iter().flatten().flat_map(|trace| trace.streams.keys()).collect();
+        for id in ids {
+            let nothing = Packets::new();
+            let of = |trace: &'_ Trace| trace.streams.get(id).cloned().unwrap_or_default();
+            let (found, disk, core) = (of(joined), of(self.disk), of(self.core));
+            let truth = self.truth.map(of);
+            let mut next = 0;
+            for (sequence, packet) in &found {
+                let whole = truth.as_ref().unwrap_or(&nothing).get(sequence);
+                let known = whole.or_else(|| core.get(sequence)).or_else(|| disk.get(sequence));
+                match known.map(|known| packet.relate(known)) {
+                    Some(Relation::Equal) => figures.equal += 1,
+                    Some(Relation::Begun { .. }) => figures.begun += 1,
+                    Some(Relation::Different(why)) => wrong.push(format!("{id}: packet {sequence}: {why}")),
+                    None if packet.is_empty() => {}
+                    None => wrong.push(format!("{id}: packet {sequence} is on neither side")),
+                }
+                figures.lost += sequence - next;
+                next = sequence + 1;
+            }
+            let is_whole = |sequence: &u64, packet: &Packet| match truth
+                .as_ref()
+                .and_then(|truth| truth.get(sequence))
+            {
+                Some(truth) => truth == packet,
+                // Blocks that were not written yet read as zeros.
+                None => !packet.has_empty_page(),
+            };
+            for (side, packets) in [("disk", &disk), ("core", &core)] {
+                for (sequence, packet) in packets {
+                    let is_needed = !packet.is_empty() && (side == "core" || is_whole(sequence, packet));
+                    let kept = found.get(sequence).is_some_and(|found| !packet.is_longer_than(found));
+                    if is_needed && !kept {
+                        wrong.push(format!(
+                            "{id}: packet {sequence} of the {side} is not in the joined trace"
+                        ));
+                    }
+                }
+            }
+        }
+        if wrong.is_empty() { Ok(figures) } else { Err(wrong) }
+    }
 }
 
 /// Both together; a packet that both have must be the same.
@@ -170,25 +234,22 @@ mod tests {
         let found = trace(&[(4, 1005, 0, b"aa"), (5, 1006, 0, b"bbbb")]);
         let wrong = compare(&found, &truth(), ALL).unwrap_err();
         assert_eq!(wrong, ["stream 7 CPU 1: packet 6 of the tracer was not found"]);
-        assert!(compare(&found, &truth(), Extent::Beginning).is_ok());
         let hole = trace(&[(4, 1005, 0, b"aa"), (6, 1007, 3, b"cccc")]);
         assert_eq!(
             compare(&hole, &truth(), Extent::Part).unwrap_err(),
             ["stream 7 CPU 1: no packet between 4 and 6"]
         );
-        assert_eq!(compare(&hole, &truth(), Extent::Beginning).unwrap_err().len(), 2);
         assert!(compare(&trace(&[(5, 1006, 0, b"bbbb")]), &truth(), Extent::Part).is_ok());
-        assert!(compare(&trace(&[(5, 1006, 0, b"bbbb")]), &truth(), Extent::Beginning).is_err());
     }
 
     #[test]
     fn an_open_packet() {
         let found = trace(&[(4, 1005, 0, b"aa"), (5, 1005, 0, b"bb")]);
-        let figures = Figures { equal: 1, begun: 1, older: 0 };
-        assert_eq!(compare(&found, &truth(), Extent::Beginning), Ok(figures));
+        let figures = Figures { equal: 1, begun: 1, ..Figures::default() };
+        assert_eq!(compare(&found, &truth(), Extent::Part), Ok(figures));
         assert!(compare(&found, &truth(), ALL).is_err());
         let inside = trace(&[(4, 1005, 0, b"a"), (5, 1006, 0, b"bbbb")]);
-        assert!(compare(&inside, &truth(), Extent::Beginning).is_err(), "only the last one may be open");
+        assert!(compare(&inside, &truth(), Extent::Part).is_err(), "only the last one may be open");
         let complete = trace(&[(4, 1005, 0, b"aa"), (5, 1006, 0, b"bbbb"), (6, 1007, 2, b"cccc")]);
         assert!(compare(&complete, &truth(), Extent::All { begun: true }).is_ok());
         let cut = trace(&[(4, 1005, 0, b"aa"), (5, 1006, 0, b"bbbb"), (6, 1007, 2, b"ccc")]);
@@ -199,12 +260,41 @@ mod tests {
     fn a_flight_recorder_may_hold_more() {
         let found =
             trace(&[(3, 1004, 0, b"old"), (4, 1005, 0, b"aa"), (5, 1006, 0, b"bbbb"), (6, 1007, 3, b"cccc")]);
-        let figures = Figures { equal: 3, begun: 0, older: 1 };
+        let figures = Figures { equal: 3, older: 1, ..Figures::default() };
         assert_eq!(compare(&found, &truth(), Extent::Ending), Ok(figures));
         assert!(compare(&found, &truth(), ALL).is_err());
         let newer =
             trace(&[(4, 1005, 0, b"aa"), (5, 1006, 0, b"bbbb"), (6, 1007, 3, b"cccc"), (8, 1009, 3, b"x")]);
         assert!(compare(&newer, &truth(), Extent::Ending).is_err());
+    }
+
+    #[test]
+    fn what_a_crash_left() {
+        // The second packet reached the disk without its second page.
+        let long = [7; 6000];
+        let mut torn = long;
+        torn[4096 - 84..].fill(0);
+        let truth =
+            trace(&[(0, 1001, 0, b"aa"), (1, 1002, 0, &long), (2, 1003, 0, b"cccc"), (3, 1004, 0, b"d")]);
+        let disk = trace(&[(0, 1001, 0, b"aa"), (1, 1002, 0, &torn)]);
+        let core = trace(&[(2, 1003, 0, b"cc")]);
+        for truth in [Some(&truth), None] {
+            let remains = Remains { disk: &disk, core: &core, truth };
+            let cut = trace(&[(0, 1001, 0, b"aa"), (2, 1003, 0, b"cc")]);
+            let figures = remains.compare(&cut).unwrap();
+            assert_eq!((figures.equal + figures.begun, figures.lost), (2, 1));
+            let shortened = trace(&[(0, 1001, 0, b"aa"), (1, 1002, 0, &long[..4000]), (2, 1003, 0, b"cc")]);
+            assert_eq!(remains.compare(&shortened).unwrap().lost, 0);
+            let none = trace(&[(0, 1001, 0, b"aa")]);
+            assert_eq!(remains.compare(&none).unwrap_err().len(), 1, "the core's packet is missing");
+            let late = trace(&[(2, 1003, 0, b"cc")]);
+            assert_eq!(remains.compare(&late).unwrap_err().len(), 1, "the disk's packet is missing");
+            let short = trace(&[(0, 1001, 0, b"aa"), (2, 1003, 0, b"c")]);
+            assert_eq!(remains.compare(&short).unwrap_err().len(), 1, "the core has more of it");
+        }
+        let kept = trace(&[(0, 1001, 0, b"aa"), (1, 1002, 0, &torn), (2, 1003, 0, b"cc")]);
+        let remains = Remains { disk: &disk, core: &core, truth: Some(&truth) };
+        assert_eq!(remains.compare(&kept).unwrap_err().len(), 1, "zeros are no events");
     }
 
     #[test]

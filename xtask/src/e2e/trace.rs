@@ -14,6 +14,8 @@ const METADATA_MAGIC: u32 = 0x75D1_1D57;
 const METADATA_HEADER: usize = 37;
 /// magic, uuid, stream id, instance id, begin, end, content and packet size in bits, sequence number, events discarded, CPU.
 const HEADER: usize = 84;
+/// What the file system writes at once; packets begin at multiples of it.
+const PAGE: usize = 4096;
 const BEGIN: usize = 32;
 const END: usize = 40;
 const CONTENT_SIZE: usize = 48;
@@ -71,6 +73,15 @@ impl Packet {
     /// Whether there is no event in it.
     pub(crate) fn is_empty(&self) -> bool {
         self.content.len() <= HEADER
+    }
+
+    pub(crate) fn is_longer_than(&self, other: &Packet) -> bool {
+        self.content.len() > other.content.len()
+    }
+
+    /// Whether a page of it holds nothing but zeros.
+    pub(crate) fn has_empty_page(&self) -> bool {
+        self.content.chunks(PAGE).any(|page| page.iter().all(|byte| *byte == 0))
     }
 
     /// Compares this packet, found in a core, with the one that the tracer wrote.

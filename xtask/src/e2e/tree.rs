@@ -44,20 +44,6 @@ pub(crate) fn same(expected: &Path, found: &Path) -> Result<usize, Vec<String>> 
     if wrong.is_empty() { Ok(expected.len()) } else { Err(wrong) }
 }
 
-/// How many files of `expected` are the same in `found`, and how many there are.
-pub(crate) fn equal_files(expected: &Path, found: &Path) -> Result<(usize, usize), Vec<String>> {
-    let (expected, found) = (files(expected).map_err(one)?, files(found).map_err(one)?);
-    let mut equal = 0;
-    for (name, path) in &expected {
-        if let Some(other) = found.get(name)
-            && different(path, other).map_err(one)?.is_none()
-        {
-            equal += 1;
-        }
-    }
-    Ok((equal, expected.len()))
-}
-
 /// Where two files differ.
 fn different(expected: &Path, found: &Path) -> Result<Option<String>> {
     let read = |path: &Path| fs::read(path).with_context(|| format!("reading {}", path.display()));
@@ -105,7 +91,6 @@ mod tests {
             "new is new",
         ];
         assert_eq!(wrong, expected);
-        assert_eq!(equal_files(&a, &b), Ok((1, 3)));
         fs::remove_dir_all(&root).unwrap();
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::compare::{Extent, Figures, compare, consistent, union};
+use super::compare::{Extent, Figures, Remains, compare, consistent, union};
 use super::modules;
 use super::packages::Kernel;
 use super::place::{Place, fresh_folder};
@@ -176,7 +176,7 @@ impl<'a> Verify<'a> {
             self.add(format, &format!("{name}: events as in babeltrace2"), result);
             if name != "snap" {
                 let joined = self.work.join(format!("joined-{name}"));
-                let result = self.join(name, core, &joined);
+                let result = self.join(name, core, folder, &joined);
                 let is_there = result.is_ok();
                 self.add(format, &format!("{name}: joined and tracer"), result);
                 if is_there {
@@ -221,34 +221,23 @@ impl<'a> Verify<'a> {
     }
 
     /// The trace that was on disk, continued from the core, against the tracer's.
-    fn join(&self, name: &str, core: &Path, output: &Path) -> Check {
+    fn join(&self, name: &str, core: &Path, extracted: &Path, output: &Path) -> Check {
         let disk = self.recording.at_crash().join(name);
         self.expect(&with_types(&[&"extract", &core, &"--into", &disk, &"-o", &output], &self.types))?;
         let joined = read(output)?;
-        let before = Trace::read_torn(&disk).map_err(one)?;
-        // Nothing of what was whole on disk is changed.
-        compare(&before, &joined, Extent::Part).or_else(|wrong| {
-            let wrong: Vec<String> = wrong.into_iter().filter(|line| !line.starts_with("metadata")).collect();
-            if wrong.is_empty() { Ok(Figures::default()) } else { Err(wrong) }
-        })?;
-        let mut seen = match self.truth(name) {
-            Some(truth) => {
-                let extent = match (self.scenario, name) {
-                    (_, "calm") => Extent::All { begun: true },
-                    ("frozen", _) => Extent::All { begun: false },
-                    _ => Extent::Beginning,
-                };
-                let figures = compare(&joined, &read(&truth)?, extent)?;
-                let mut seen = figures.to_string();
-                if figures.begun == 0 {
-                    let (equal, all) =
-                        tree::equal_files(&find(&truth).map_err(one)?, &find(output).map_err(one)?)?;
-                    seen = format!("{seen}, {equal} of {all} files byte for byte");
-                }
-                seen
-            }
-            None => told(&joined, consistent(&joined)?),
-        };
+        let truth = self.truth(name).map(|folder| read(&folder)).transpose()?;
+        let disk = Trace::read_torn(&disk).map_err(one)?;
+        let core = read(extracted)?;
+        let remains = Remains { disk: &disk, core: &core, truth: truth.as_ref() };
+        let mut seen = remains.compare(&joined)?.to_string();
+        if let (Some(whole), Some(truth)) = (&truth, self.truth(name))
+            && self.scenario == "frozen"
+            && name == "disk"
+        {
+            compare(&joined, whole, Extent::All { begun: false })?;
+            let files = tree::same(&find(&truth).map_err(one)?, &find(output).map_err(one)?)?;
+            seen = format!("{seen}, {files} files byte for byte");
+        }
         if name == "disk" {
             seen = format!("{seen}, {}", self.ticks(output)?);
         }
