@@ -47,6 +47,14 @@ pub struct SubBuffer {
     pub(crate) raw: relaywalk::SubBuffer,
 }
 
+impl Traces {
+    /// Whether nothing was found because the type information does not know the tracer: as a rule, the kernel has none.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        self.traces.is_empty() && crate::lttng::is_missing_type(&self.damage)
+    }
+}
+
 impl Trace {
     /// Name, bytes that are no text shown as replacement characters. Not to be used as a path: it comes from the core.
     #[must_use]

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::kernel::{CoreSummary, Kernel, KernelSummary};
+use crate::lttng::{Layouts, SessionSummary, Sessions};
 use crate::model::{Channel, State, Stream, Trace, Traces};
 
 /// Everything `info` tells.
@@ -12,8 +13,12 @@ pub struct Info {
     pub core: CoreSummary,
     /// The kernel.
     pub kernel: KernelSummary,
-    /// The traces.
+    /// Traces of LTT 0.x.
     pub traces: Vec<TraceSummary>,
+    /// Sessions of LTTng 2.x.
+    pub sessions: Vec<SessionSummary>,
+    /// The releases whose known layouts sessions were read with; `None`: with those of the type information.
+    pub fixed_layouts: Option<String>,
     /// What belongs to no stream, one line each.
     pub damage: Vec<String>,
 }
@@ -87,14 +92,22 @@ pub struct StreamSummary {
 }
 
 impl Kernel {
-    /// Everything known about core, kernel and the traces found in it.
+    /// Everything known about core, kernel and the traces and sessions found in it.
     #[must_use]
-    pub fn info(&self, traces: &Traces) -> Info {
+    pub fn info(&self, traces: &Traces, sessions: &Sessions) -> Info {
+        // That the types of LTT are missing is no damage where its successor was used.
+        let of_traces = Some(&traces.damage).filter(|_| !traces.is_absent() || sessions.sessions.is_empty());
+        let damage = of_traces.into_iter().flatten().chain(&sessions.damage);
         Info {
             core: self.core_info(),
             kernel: self.kernel_info(),
             traces: traces.traces.iter().map(TraceSummary::from).collect(),
-            damage: traces.damage.iter().map(ToString::to_string).collect(),
+            sessions: sessions.sessions.iter().map(SessionSummary::from).collect(),
+            fixed_layouts: match sessions.layouts {
+                Layouts::Fixed(releases) => Some(releases.to_owned()),
+                Layouts::DebugInformation => None,
+            },
+            damage: damage.map(ToString::to_string).collect(),
         }
     }
 }

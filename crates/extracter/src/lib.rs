@@ -79,6 +79,7 @@ mod name;
 mod plan;
 mod progress;
 mod report;
+mod session;
 mod source;
 mod write;
 
@@ -89,6 +90,8 @@ pub use join::{
     Outcome, Side, StreamJoin, Target,
 };
 pub use name::file_name;
-pub use plan::{Options, Plan, PlannedFile};
+pub use plan::{Found, Options, Plan, PlannedFile};
 pub use progress::{Progress, Silent};
-pub use report::{Bytes, BytesByState, Report, StreamReport, SubBuffers, Totals, TraceReport};
+pub use report::{
+    Bytes, BytesByState, MetadataReport, Report, StreamReport, SubBuffers, Totals, TraceReport,
+};

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
+use analyser::lttng::Sessions;
 use analyser::{Kernel, Traces};
 use rayon::prelude::*;
 
@@ -12,9 +13,10 @@ use crate::destination::Destination;
 use crate::disk::{Disk, Local};
 use crate::error::{Error, Result, while_doing};
 use crate::progress::Progress;
-use crate::report::{Report, StreamReport, Totals, TraceReport};
-use crate::source::{self, StreamSource, TraceSource};
-use crate::write::{Selection, write};
+use crate::report::{MetadataReport, Report, StreamReport, Totals, TraceReport};
+use crate::source::{self, MetadataSource, StreamSource, TraceSource};
+use crate::write::{Selection, write, write_whole};
+use crate::{name, session};
 
 /// What to write.
 #[derive(Debug, Clone)]
@@ -44,6 +46,33 @@ impl Options {
     }
 }
 
+/// What was found in a kernel: traces of LTT 0.x, sessions of LTTng 2.x, or both.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Found<'k> {
+    /// Traces of LTT 0.x.
+    pub traces: Option<&'k Traces>,
+    /// Sessions of LTTng 2.x.
+    pub sessions: Option<&'k Sessions>,
+}
+
+impl<'k> From<&'k Traces> for Found<'k> {
+    fn from(traces: &'k Traces) -> Found<'k> {
+        Found { traces: Some(traces), sessions: None }
+    }
+}
+
+impl<'k> From<&'k Sessions> for Found<'k> {
+    fn from(sessions: &'k Sessions) -> Found<'k> {
+        Found { traces: None, sessions: Some(sessions) }
+    }
+}
+
+impl<'k> From<(&'k Traces, &'k Sessions)> for Found<'k> {
+    fn from((traces, sessions): (&'k Traces, &'k Sessions)) -> Found<'k> {
+        Found { traces: Some(traces), sessions: Some(sessions) }
+    }
+}
+
 /// One file that will be written.
 #[derive(Debug, Clone)]
 pub struct PlannedFile {
@@ -55,6 +84,8 @@ pub struct PlannedFile {
     pub doubles: bool,
     /// Bytes of sub-buffers that will be looked at; the file may be smaller.
     pub bytes: u64,
+    /// Below the output: the file that says where its packets are, if its format has one.
+    pub index: Option<PathBuf>,
 }
 
 /// Everything that will be written. Made by [`Plan::new`], which checks all names; used up by [`Plan::run`].
@@ -71,16 +102,33 @@ pub struct Plan<'k> {
 struct PlannedTrace<'k> {
     shown: String,
     directory: String,
+    metadata: Option<MetadataSource>,
+    /// Below the output; several where streams had to be put apart.
+    metadata_paths: BTreeSet<PathBuf>,
     streams: Vec<StreamSource<'k>>,
 }
 
 impl<'k> Plan<'k> {
     /// Decides where everything goes. Reads no sub-buffer and writes nothing.
     ///
-    /// Errors: the output is refused (see [`Destination::check`]), or a trace of `options` is not among `traces`.
-    pub fn new(kernel: &'k Kernel, traces: &'k Traces, options: &Options) -> Result<Plan<'k>> {
-        let damage = traces.damage.iter().map(ToString::to_string).collect();
-        Plan::of(source::collect(kernel, traces), damage, options)
+    /// Errors: the output is refused (see [`Destination::check`]), or a trace of `options` is not among those found.
+    pub fn new(kernel: &'k Kernel, found: impl Into<Found<'k>>, options: &Options) -> Result<Plan<'k>> {
+        let Found { traces, sessions } = found.into();
+        let mut sources = Vec::new();
+        let mut damage = Vec::new();
+        // That the types of LTT are missing is no damage where its successor was used.
+        let succeeded = sessions.is_some_and(|sessions| !sessions.sessions.is_empty());
+        if let Some(traces) = traces.filter(|traces| !(succeeded && traces.is_absent())) {
+            sources.extend(source::collect(kernel, traces));
+            damage.extend(traces.damage.iter().map(ToString::to_string));
+        }
+        if let Some(sessions) = sessions {
+            let (traces, more) = session::collect(kernel, sessions);
+            sources.extend(traces);
+            damage.extend(sessions.damage.iter().map(ToString::to_string));
+            damage.extend(more);
+        }
+        Plan::of(sources, damage, options)
     }
 
     fn of(mut traces: Vec<TraceSource<'k>>, damage: Vec<String>, options: &Options) -> Result<Plan<'k>> {
@@ -114,15 +162,23 @@ impl<'k> Plan<'k> {
             if !options.traces.is_empty() && !options.traces.iter().any(is_wanted) {
                 continue;
             }
+            let roots = place.streams.iter().filter_map(|path| path.iter().next());
+            let metadata_paths = match &trace.metadata {
+                Some(metadata) => roots.map(|root| Path::new(root).join(metadata.below())).collect(),
+                None => BTreeSet::new(),
+            };
             files.extend(trace.streams.iter().zip(place.streams).map(|(stream, path)| PlannedFile {
                 shown: destination.shown().join(&path),
                 doubles: !path.starts_with(&place.directory),
                 bytes: selection.bytes(stream),
+                index: stream.index.and_then(|_| index_path(&path)),
                 path,
             }));
             planned.push(PlannedTrace {
                 shown: trace.shown,
                 directory: place.directory,
+                metadata: trace.metadata,
+                metadata_paths,
                 streams: trace.streams,
             });
         }
@@ -168,6 +224,13 @@ impl<'k> Plan<'k> {
                 .collect::<Result<_>>()
         })?;
 
+        for trace in &self.traces {
+            for (metadata, path) in
+                trace.metadata.iter().flat_map(|m| trace.metadata_paths.iter().map(move |p| (m, p)))
+            {
+                write_whole(&metadata.content, &root.join(path), &self.destination.shown().join(path), disk)?;
+            }
+        }
         for directory in self.directories() {
             let shown = self.destination.shown().join(&directory);
             disk.sync_directory(&root.join(directory)).map_err(while_doing("syncing", shown))?;
@@ -187,7 +250,11 @@ impl<'k> Plan<'k> {
     /// All directories below the output, and the output itself (the empty path), each before those below it.
     fn directories(&self) -> BTreeSet<PathBuf> {
         let traces = self.traces.iter().map(|trace| PathBuf::from(&trace.directory));
-        let above = self.files.iter().flat_map(|file| file.path.ancestors().skip(1).map(Path::to_path_buf));
+        let data = self.files.iter().map(|file| &file.path);
+        let indexes = self.files.iter().filter_map(|file| file.index.as_ref());
+        let metadata = self.traces.iter().flat_map(|trace| &trace.metadata_paths);
+        let files = data.chain(indexes).chain(metadata);
+        let above = files.flat_map(|path| path.ancestors().skip(1).map(Path::to_path_buf));
         traces.chain(above).chain([PathBuf::new()]).collect()
     }
 
@@ -201,7 +268,12 @@ impl<'k> Plan<'k> {
             streams.iter().for_each(|stream| totals.add_part(&stream.totals));
             whole.add_part(&totals);
             let (name, directory) = (trace.shown.clone(), trace.directory.clone());
-            traces.push(TraceReport { name, directory, streams, totals });
+            let metadata = trace.metadata.as_ref().map(|metadata| MetadataReport {
+                path: Path::new(&directory).join(metadata.below()).display().to_string(),
+                bytes: metadata.content.len() as u64,
+                notes: metadata.notes.clone(),
+            });
+            traces.push(TraceReport { name, directory, metadata, streams, totals });
         }
         Report {
             output: self.destination.shown().display().to_string(),
@@ -211,6 +283,12 @@ impl<'k> Plan<'k> {
             damage: self.damage,
         }
     }
+}
+
+/// `index/<name>.idx` beside a file.
+fn index_path(path: &Path) -> Option<PathBuf> {
+    let name = name::affixed("", path.file_name()?, ".idx");
+    Some(path.parent()?.join("index").join(name))
 }
 
 impl std::fmt::Debug for Plan<'_> {

@@ -31,10 +31,25 @@ pub struct TraceReport {
     pub name: String,
     /// The directory below the output.
     pub directory: String,
+    /// The file that describes the streams; none where they describe themselves (LTT 0.x).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<MetadataReport>,
     /// In the order found.
     pub streams: Vec<StreamReport>,
     /// Over the streams.
     pub totals: Totals,
+}
+
+/// The metadata file of a CTF trace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct MetadataReport {
+    /// The file below the output.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+    /// What is worth knowing.
+    pub notes: Vec<String>,
 }
 
 /// One file: one channel on one CPU.
@@ -45,8 +60,8 @@ pub struct StreamReport {
     pub path: String,
     /// The channel.
     pub channel: String,
-    /// The CPU.
-    pub cpu: u32,
+    /// The CPU; none for a buffer that all of them share.
+    pub cpu: Option<u32>,
     /// Flight recorder: the newest events replace the oldest.
     pub overwrite: bool,
     /// What was done, in numbers.
@@ -346,7 +361,7 @@ mod tests {
         let stream = StreamReport {
             path: "k1/cpu_0".into(),
             channel: "cpu".into(),
-            cpu: 0,
+            cpu: Some(0),
             overwrite: false,
             totals: Totals::default(),
             damage: vec![],

@@ -1,8 +1,12 @@
 //! What the extracter knows of a trace: plain data and one function that yields a record.
 //!
-//! Everything from the analyser passes here, so that planning and writing can be tested with traces made by hand.
+//! Everything from the analyser passes here (sessions of LTTng 2.x: in `session.rs`), so that planning and writing can be tested with
+//! traces made by hand.
+
+use std::path::PathBuf;
 
 use analyser::{Kernel, NoteKind, Traces};
+use lttformat::ctf::{IndexVersion, PacketHeader};
 
 pub(crate) use analyser::State;
 
@@ -12,7 +16,24 @@ pub(crate) struct TraceSource<'k> {
     pub(crate) name: Vec<u8>,
     /// The same as text.
     pub(crate) shown: String,
+    /// The file that describes all streams, where none of them does.
+    pub(crate) metadata: Option<MetadataSource>,
     pub(crate) streams: Vec<StreamSource<'k>>,
+}
+
+/// A file that describes the streams of a trace.
+pub(crate) struct MetadataSource {
+    /// Components below the trace's directory.
+    pub(crate) path: Vec<&'static str>,
+    pub(crate) content: Vec<u8>,
+    pub(crate) notes: Vec<String>,
+}
+
+impl MetadataSource {
+    /// The path below the trace's directory.
+    pub(crate) fn below(&self) -> PathBuf {
+        self.path.iter().collect()
+    }
 }
 
 /// One stream as it was found.
@@ -20,7 +41,8 @@ pub(crate) struct StreamSource<'k> {
     /// Components below the trace's directory, any bytes.
     pub(crate) path: Vec<Vec<u8>>,
     pub(crate) channel: String,
-    pub(crate) cpu: u32,
+    /// None: all CPUs share it.
+    pub(crate) cpu: Option<u32>,
     pub(crate) overwrite: bool,
     pub(crate) events_lost: u64,
     pub(crate) corrupted_sub_buffers: u64,
@@ -31,6 +53,8 @@ pub(crate) struct StreamSource<'k> {
     pub(crate) slot_size: u64,
     /// Position up to which the daemon had read.
     pub(crate) consumed: u64,
+    /// Form of the index that lies beside its file, if there is one.
+    pub(crate) index: Option<IndexVersion>,
     pub(crate) content: Box<dyn Content + 'k>,
 }
 
@@ -61,6 +85,8 @@ pub(crate) trait Reader {
 pub(crate) struct Record<'a> {
     /// Empty if nothing was usable.
     pub(crate) bytes: &'a [u8],
+    /// What the index says about it.
+    pub(crate) header: Option<PacketHeader>,
     pub(crate) valid: u64,
     pub(crate) lost: u64,
     pub(crate) unreadable: u64,
@@ -79,6 +105,7 @@ pub(crate) fn collect<'k>(kernel: &'k Kernel, traces: &'k Traces) -> Vec<TraceSo
         .map(|trace| TraceSource {
             name: trace.name_bytes().to_vec(),
             shown: trace.name().to_string(),
+            metadata: None,
             streams: streams(kernel, trace),
         })
         .collect()
@@ -97,7 +124,7 @@ pub(crate) fn streams<'k>(kernel: &'k Kernel, trace: &'k analyser::Trace) -> Vec
         .map(|(channel, stream)| StreamSource {
             path: stream.path().to_vec(),
             channel: channel.name().to_string(),
-            cpu: stream.cpu(),
+            cpu: Some(stream.cpu()),
             overwrite: channel.overwrite(),
             events_lost: stream.events_lost(),
             corrupted_sub_buffers: stream.corrupted_sub_buffers(),
@@ -105,6 +132,7 @@ pub(crate) fn streams<'k>(kernel: &'k Kernel, trace: &'k analyser::Trace) -> Vec
             slots: stream.sub_buffers().iter().map(slot).collect(),
             slot_size: channel.sub_buffer_size(),
             consumed: stream.consumed_position(),
+            index: None,
             content: Box::new(Found { kernel, trace, channel, stream }),
         })
         .collect()
@@ -135,6 +163,7 @@ impl Reader for FoundReader<'_> {
         let record = self.recorder.record(sub);
         Record {
             bytes: record.bytes,
+            header: None,
             valid: record.valid,
             lost: record.lost,
             unreadable: record.unreadable,

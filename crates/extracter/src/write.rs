@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use lttformat::ctf::{Index, IndexEntry};
+
 use crate::disk::Disk;
 use crate::error::{Result, while_doing};
 use crate::plan::PlannedFile;
@@ -48,6 +50,7 @@ pub(crate) fn write(
         corrupted_sub_buffers: stream.corrupted_sub_buffers,
         ..Totals::default()
     };
+    let mut index = stream.index.map(Index::new);
     let mut notes = Vec::new();
     let name = file.path.to_string_lossy();
     if file.doubles {
@@ -63,6 +66,9 @@ pub(crate) fn write(
             continue;
         }
         let record = reader.read(nth);
+        if let (Some(index), Some(header)) = (&mut index, &record.header) {
+            index.entries.push(IndexEntry::new(totals.bytes.file, header));
+        }
         sink.write_all(record.bytes).map_err(failed("writing"))?;
         totals.add_record(slot.state, &record);
         for text in record.notes {
@@ -74,6 +80,10 @@ pub(crate) fn write(
         notes.push("no usable sub-buffer: the file is empty".to_owned());
     }
     sink.sync().map_err(failed("syncing"))?;
+    if let (Some(index), Some(path)) = (&index, &file.index) {
+        let shown = file.shown.with_file_name("index").join(path.file_name().unwrap_or_default());
+        write_whole(&index.file(), &root.join(path), &shown, disk)?;
+    }
     Ok(StreamReport {
         path: name.into_owned(),
         channel: stream.channel.clone(),
@@ -83,4 +93,11 @@ pub(crate) fn write(
         damage: stream.damage.clone(),
         notes,
     })
+}
+
+/// Writes a file whose content is known, and syncs it. `shown` is its name in messages.
+pub(crate) fn write_whole(content: &[u8], path: &Path, shown: &Path, disk: &dyn Disk) -> Result<()> {
+    let mut sink = disk.create(path).map_err(while_doing("creating", shown))?;
+    sink.write_all(content).map_err(while_doing("writing", shown))?;
+    sink.sync().map_err(while_doing("syncing", shown))
 }

@@ -80,7 +80,7 @@ fn edit_and_extract(data: &[u8]) -> usize {
 fn extract(kernel: &Kernel) -> usize {
     let mut records = 0;
     let traces = kernel.traces(Routes::ALL);
-    let _ = kernel.info(&traces);
+    let _ = kernel.info(&traces, &kernel.sessions(Routes::ALL));
     for trace in &traces.traces {
         for (channel, stream) in trace.streams() {
             let mut recorder = trace.recorder(kernel, channel, stream).count_events(true);

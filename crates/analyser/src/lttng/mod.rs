@@ -13,10 +13,13 @@ mod metadata;
 mod model;
 mod naming;
 mod record;
+mod report;
 mod sessions;
 
 pub use directory::{Directory, IndexFile, MetadataFile, StreamName, Tracefile};
 pub use metadata::SessionMetadata;
+pub(crate) use model::is_missing_type;
 pub use model::{Channel, Packet, Session, Sessions, Stream};
 pub use record::{Note, NoteKind, Record, Recorder};
 pub use relaywalk::lttng::{HeaderType, Layouts};
+pub use report::{ChannelSummary, MetadataSummary, SessionStreamSummary, SessionSummary};

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use lttformat::ctf::{IndexVersion, PacketLayout, TraceClass, Uuid};
 use relaywalk::lttng::{Header, HeaderType, Layouts};
-use relaywalk::{Damage, Routes, State};
+use relaywalk::{Cause, Damage, Routes, State};
 
 use super::metadata::SessionMetadata;
 
@@ -52,6 +52,11 @@ pub struct Stream {
 #[derive(Debug)]
 pub struct Packet {
     pub(super) raw: relaywalk::lttng::Packet,
+}
+
+/// Whether the only thing to tell is what the type information lacks.
+pub(crate) fn is_missing_type(damage: &[Damage]) -> bool {
+    matches!(damage, [Damage { cause: Cause::MissingType { .. }, .. }])
 }
 
 impl Session {
@@ -258,7 +263,7 @@ impl Stream {
         self.raw.cpu
     }
 
-    /// Name of its file, `<channel>_<cpu>`, lossy.
+    /// Name of its file, `<channel>_<cpu>`, lossy; `<channel>_0` for a buffer that all CPUs share.
     #[must_use]
     pub fn file_name(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.file_name)

@@ -8,7 +8,7 @@ use relaywalk::lttng::{ChannelKind, Header, HeaderType};
 use relaywalk::{Cause, Damage, Routes, Target as _};
 
 use super::metadata::SessionMetadata;
-use super::model::{Channel, Packet, Session, Sessions, Stream};
+use super::model::{Channel, Packet, Session, Sessions, Stream, is_missing_type};
 use super::naming::Naming;
 use crate::kernel::Kernel;
 use crate::target::View;
@@ -17,16 +17,29 @@ impl Kernel {
     /// Finds every LTTng 2.x session by the ways given, each buffer once.
     ///
     /// Cost: follows pointers to the buffers, reads the header of each sub-buffer, and the metadata of each session, which are
-    /// parsed. Damage is in the result, with its place; a kernel without the tracer gives one piece of damage that says what is
-    /// missing.
+    /// parsed. Damage is in the result, with its place; a kernel without the tracer has none.
     #[must_use]
     pub fn sessions(&self, routes: Routes) -> Sessions {
         let view = self.view();
         let walk = relaywalk::lttng::walk(view, &relaywalk::Options { routes });
         let mut damage = walk.damage;
+        // That its types are missing is no news where the tracer is not.
+        if walk.sessions.is_empty() && is_missing_type(&damage) && !self.has_tracer() {
+            damage.clear();
+        }
         let numbered = walk.sessions.into_iter().zip(1..);
         let sessions = numbered.map(|(raw, number)| session(view, raw, number, &mut damage)).collect();
         Sessions { sessions, damage, layouts: walk.layouts }
+    }
+
+    /// Whether the tracer's modules are loaded, or built into the kernel, as far as can be told.
+    fn has_tracer(&self) -> bool {
+        const MODULE: &str = "lttng_tracer";
+        let is_tracer = |symbol: &relaywalk::Symbol| {
+            symbol.unit.as_deref().is_some_and(|unit| relaywalk::same_unit(unit, "lttng-events"))
+        };
+        self.modules().iter().any(|module| relaywalk::same_unit(&module.name, MODULE))
+            || self.view().symbols("sessions").iter().any(is_tracer)
     }
 }
 
@@ -88,11 +101,9 @@ fn stream(mut raw: relaywalk::lttng::Stream, channel: &[u8]) -> Stream {
     Stream { file_name: file_name(channel, raw.cpu), raw, packets }
 }
 
+/// The daemon numbers the streams of a channel; those of a buffer for each CPU are as many as there are CPUs.
 fn file_name(channel: &[u8], cpu: Option<u32>) -> Vec<u8> {
-    match cpu {
-        Some(cpu) => [channel, format!("_{cpu}").as_bytes()].concat(),
-        None => channel.to_vec(),
-    }
+    [channel, format!("_{}", cpu.unwrap_or(0)).as_bytes()].concat()
 }
 
 /// A user may call a channel `chan1` and leave number 1 without a name that the core tells.

@@ -39,7 +39,7 @@ fn of_core(
     let traces = kernel.traces(Routes::ALL);
     let chosen = choose(&traces.traces, names)?;
     if chosen.is_empty() {
-        return Err(super::nothing(&traces).into());
+        return Err(super::nothing(&traces, &kernel.sessions(Routes::ALL)).into());
     }
     print(Events::of_core(&kernel, &chosen, selection)?, chosen.len() > 1, as_json)
 }

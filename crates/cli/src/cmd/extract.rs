@@ -24,12 +24,12 @@ pub(crate) fn run(mut args: Extract, as_json: bool, verbose: bool) -> Result<Exi
 
     let kernel = super::kernel(&open)?;
     let phase = Phase::start("finding traces");
-    let traces = kernel.traces(args.via.into());
+    let (traces, sessions) = (kernel.traces(args.via.into()), kernel.sessions(args.via.into()));
     drop(phase);
 
-    let plan = Plan::new(&kernel, &traces, &options)?;
+    let plan = Plan::new(&kernel, (&traces, &sessions), &options)?;
     if plan.files().is_empty() {
-        return Err(super::nothing(&traces).into());
+        return Err(super::nothing(&traces, &sessions).into());
     }
     let report = {
         let bar = Bar::start(plan.total_bytes());
@@ -71,6 +71,11 @@ fn print(report: &Report, verbose: bool) -> Result<()> {
 
     for damage in &report.damage {
         writeln!(out, "damage: {}", printable(damage))?;
+    }
+    for metadata in report.traces.iter().filter_map(|trace| trace.metadata.as_ref()) {
+        for note in &metadata.notes {
+            writeln!(out, "note: {}: {}", printable(&metadata.path), printable(note))?;
+        }
     }
     let mut unsaid = 0;
     for stream in report.traces.iter().flat_map(|trace| &trace.streams) {

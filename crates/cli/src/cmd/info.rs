@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use analyser::{CoreSummary, Kernel, KernelSummary, Routes, TraceSummary};
+use analyser::lttng::{ChannelSummary, SessionSummary};
+use analyser::{CoreSummary, Info as Found, Kernel, KernelSummary, Routes, TraceSummary};
 use anyhow::Result;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -25,7 +26,7 @@ pub(crate) fn run(args: Info, as_json: bool, verbose: bool) -> Result<Exit> {
     let kernel = Kernel::open(&open)?;
     drop(phase);
     let phase = Phase::start("finding traces");
-    let info = kernel.info(&kernel.traces(Routes::ALL));
+    let info = kernel.info(&kernel.traces(Routes::ALL), &kernel.sessions(Routes::ALL));
     drop(phase);
 
     if as_json {
@@ -35,20 +36,30 @@ pub(crate) fn run(args: Info, as_json: bool, verbose: bool) -> Result<Exit> {
         print_core(&mut out, &info.core)?;
         print_kernel(&mut out, &info.kernel, verbose)?;
         info.traces.iter().try_for_each(|trace| print_trace(&mut out, trace))?;
-        if info.traces.is_empty() {
+        info.sessions.iter().try_for_each(|session| print_session(&mut out, session))?;
+        if let Some(releases) = &info.fixed_layouts {
+            writeln!(out, "\nno type information of the tracer: read as LTTng {releases} lays it out")?;
+        }
+        if info.traces.is_empty() && info.sessions.is_empty() {
             writeln!(out, "\nno trace in this core")?;
         }
         info.damage.iter().try_for_each(|damage| field(&mut out, "damage", damage))?;
         out.flush()?;
     }
-    let is_damaged = |trace: &TraceSummary| trace.streams.iter().any(|stream| !stream.damage.is_empty());
-    Ok(if info.traces.is_empty() {
+    Ok(if info.traces.is_empty() && info.sessions.is_empty() {
         Exit::NothingFound
-    } else if !info.damage.is_empty() || info.traces.iter().any(is_damaged) {
+    } else if is_damaged(&info) {
         Exit::Losses
     } else {
         Exit::Complete
     })
+}
+
+fn is_damaged(info: &Found) -> bool {
+    let of_traces = info.traces.iter().flat_map(|trace| &trace.streams).map(|stream| &stream.damage);
+    let channels = info.sessions.iter().flat_map(|session| &session.channels);
+    let of_sessions = channels.flat_map(|channel| &channel.streams).map(|stream| &stream.damage);
+    !info.damage.is_empty() || of_traces.chain(of_sessions).any(|damage| !damage.is_empty())
 }
 
 /// The document without type information: the same as with, but for what is missing.
@@ -160,6 +171,81 @@ fn print_trace(out: &mut dyn Write, trace: &TraceSummary) -> io::Result<()> {
     table.print(out, "  ")?;
     let damage = trace.streams.iter().flat_map(|stream| &stream.damage);
     damage.into_iter().try_for_each(|damage| writeln!(out, "  damage: {}", printable(damage)))
+}
+
+fn print_session(out: &mut dyn Write, session: &SessionSummary) -> io::Result<()> {
+    let mut facts = vec![if session.active { "active" } else { "stopped" }.to_owned()];
+    facts.extend(session.tracer.as_ref().map(|release| format!("LTTng {release}")));
+    facts.extend(session.creation_time.as_ref().map(|at| format!("created {at}")));
+    facts.extend(session.uuid.as_ref().map(|uuid| format!("uuid {uuid}")));
+    facts.push(format!("found by {}", session.found_by));
+    writeln!(out, "\nsession {}: {}", printable(&session.name), printable(&facts.join(", ")))?;
+    if let Some(directory) = &session.daemon_directory {
+        writeln!(out, "  written to {}", printable(directory))?;
+    }
+    match &session.metadata {
+        Some(metadata) => {
+            let language = if metadata.language == "json" { "CTF 2" } else { "CTF 1.8" };
+            let mut facts = vec![format!("{language}, {}", size(metadata.bytes as u64))];
+            facts.extend(metadata.events.map(|events| count(events, "event")));
+            if metadata.unfinished > 0 {
+                facts.push(format!("{} bytes of an unfinished statement", metadata.unfinished));
+            }
+            if metadata.first_packet > 0 {
+                facts.push(format!("from packet {} on", metadata.first_packet));
+            }
+            writeln!(out, "  metadata {}", facts.join(", "))?;
+        }
+        None => writeln!(out, "  no metadata")?,
+    }
+    let mut table = Table::new([
+        Column::left("FILE"),
+        Column::left("MODE"),
+        Column::right("CPU"),
+        Column::right("BUFFER"),
+        Column::right("WRITTEN UP TO"),
+        Column::right("READ UP TO"),
+        Column::right("READY"),
+        Column::right("OPEN"),
+        Column::right("STALLED").optional(),
+        Column::right("CONSUMED"),
+        Column::right("LOST (FULL)").optional(),
+        Column::right("LOST (NESTED)").optional(),
+        Column::right("LOST (LARGE)").optional(),
+    ]);
+    for channel in &session.channels {
+        rows(&mut table, channel);
+    }
+    table.print(out, "  ")?;
+    let streams = session.channels.iter().flat_map(|channel| &channel.streams);
+    let damage = streams.flat_map(|stream| &stream.damage);
+    damage.into_iter().try_for_each(|damage| writeln!(out, "  damage: {}", printable(damage)))
+}
+
+/// A line for each stream of a channel.
+fn rows(table: &mut Table, channel: &ChannelSummary) {
+    let mode = match (channel.overwrite, channel.event_headers) {
+        (_, Some("none")) => "unused",
+        (true, _) => "overwrite",
+        (false, _) => "discard",
+    };
+    for stream in &channel.streams {
+        table.row([
+            printable(&stream.file).into_owned(),
+            mode.to_owned(),
+            stream.cpu.map_or_else(|| "all".to_owned(), |cpu| cpu.to_string()),
+            format!("{} x {}", channel.sub_buffer_count, size(channel.sub_buffer_size)),
+            stream.write_position.to_string(),
+            stream.consumed_position.to_string(),
+            stream.ready.to_string(),
+            stream.open.to_string(),
+            stream.stalled.to_string(),
+            stream.consumed.to_string(),
+            stream.lost_full.to_string(),
+            stream.lost_wrap.to_string(),
+            stream.lost_big.to_string(),
+        ]);
+    }
 }
 
 #[cfg(test)]

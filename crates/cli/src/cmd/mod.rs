@@ -12,6 +12,7 @@ mod repair;
 
 use std::path::Path;
 
+use analyser::lttng::Sessions;
 use analyser::{Cause, Damage, Directory, Kernel, OpenOptions, Traces};
 use anyhow::Result;
 
@@ -59,8 +60,19 @@ fn kernel(options: &OpenOptions) -> Result<Kernel> {
 }
 
 /// Why there is nothing to write, with what was broken on the way.
-fn nothing(traces: &Traces) -> NothingFound {
-    if let [Damage { cause: cause @ Cause::MissingType { .. }, .. }] = traces.damage.as_slice() {
+fn nothing(traces: &Traces, sessions: &Sessions) -> NothingFound {
+    let missing = |damage: &[Damage]| match damage {
+        [Damage { cause: cause @ Cause::MissingType { .. }, .. }] => Some(cause.to_string()),
+        _ => None,
+    };
+    // That of LTTng 2.x is only told where its modules are loaded.
+    if let Some(cause) = missing(&sessions.damage) {
+        return NothingFound {
+            what: format!("no trace in this core, though LTTng 2.x is in the kernel: {cause}"),
+            hint: Some("name the .ko files (with DWARF) of lttng-modules with further -d options"),
+        };
+    }
+    if let (Some(cause), []) = (missing(&traces.damage), sessions.sessions.as_slice()) {
         return NothingFound {
             what: format!("no trace in this core: {cause}"),
             hint: Some(
@@ -68,12 +80,13 @@ fn nothing(traces: &Traces) -> NothingFound {
             ),
         };
     }
-    for damage in &traces.damage {
+    for damage in traces.damage.iter().filter(|_| !traces.is_absent()).chain(&sessions.damage) {
         tracing::warn!("{}", printable(&damage.to_string()));
     }
-    let what = match traces.traces.as_slice() {
-        [] => "no trace in this core".to_owned(),
-        found => format!("{} in this core, but no buffer", count(found.len(), "trace")),
+    let what = match (traces.traces.len(), sessions.sessions.len()) {
+        (0, 0) => "no trace in this core".to_owned(),
+        (0, sessions) => format!("{} in this core, but no events", count(sessions, "session")),
+        (traces, _) => format!("{} in this core, but no buffer", count(traces, "trace")),
     };
     NothingFound { what, hint: None }
 }

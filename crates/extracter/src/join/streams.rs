@@ -97,7 +97,7 @@ impl Stream<'_> {
 
     pub(crate) fn cpu(&self) -> u32 {
         let known = self.name.as_ref().map(|name| name.cpu);
-        known.or(self.core.as_ref().map(|core| core.source.cpu)).unwrap_or(0)
+        known.or(self.core.as_ref().and_then(|core| core.source.cpu)).unwrap_or(0)
     }
 
     /// Where its records of the core go if they get a file of their own.

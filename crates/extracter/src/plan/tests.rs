@@ -59,7 +59,7 @@ fn stream(path: &[&[u8]], slots: &[(State, Piece)]) -> StreamSource<'static> {
     StreamSource {
         path: path.iter().map(|component| component.to_vec()).collect(),
         channel: "cpu".to_owned(),
-        cpu: 0,
+        cpu: Some(0),
         overwrite: false,
         events_lost: 7,
         corrupted_sub_buffers: 0,
@@ -75,12 +75,18 @@ fn stream(path: &[&[u8]], slots: &[(State, Piece)]) -> StreamSource<'static> {
             .collect(),
         slot_size: 4096,
         consumed: 0,
+        index: None,
         content: Box::new(Pieces(slots.iter().map(|(_, piece)| piece.clone()).collect())),
     }
 }
 
 fn trace(name: &[u8], streams: Vec<StreamSource<'static>>) -> TraceSource<'static> {
-    TraceSource { name: name.to_vec(), shown: String::from_utf8_lossy(name).into_owned(), streams }
+    TraceSource {
+        name: name.to_vec(),
+        shown: String::from_utf8_lossy(name).into_owned(),
+        metadata: None,
+        streams,
+    }
 }
 
 fn whole(byte: u8) -> Piece {

@@ -232,7 +232,7 @@ pub(crate) fn extract(core: &[u8], types: &Path) -> Outcome {
 fn open_and_extract(options: &OpenOptions, out: &Path) -> Result<Report, String> {
     let kernel = Kernel::open(options).map_err(|error| error.to_string())?;
     let traces = kernel.traces(Routes::ALL);
-    let _ = kernel.info(&traces);
+    let _ = kernel.info(&traces, &kernel.sessions(Routes::ALL));
     let plan = Plan::new(&kernel, &traces, &Options::new(out)).map_err(|error| error.to_string())?;
     plan.run(&Silent).map_err(|error| error.to_string())
 }
