@@ -38,6 +38,16 @@ pub enum Error {
     /// The type information cannot be understood.
     #[error("{0}")]
     Types(#[source] kdebug::Error),
+    /// No file in the folders that were named is the kernel's.
+    #[error("{folders}: expected the kernel's vmlinux, {expected}, found {found}")]
+    NoKernelFile {
+        /// The folders, comma separated.
+        folders: String,
+        /// What the core says of its kernel.
+        expected: String,
+        /// What there is instead.
+        found: String,
+    },
     /// The kernel could not be found in the core's memory.
     #[error("{source}")]
     Translation {
@@ -133,6 +143,7 @@ impl Error {
             Error::NoDebuginfo => {
                 "name the crashed kernel's vmlinux with DWARF, its .debug file or an ISF JSON file with -d"
             }
+            Error::NoKernelFile { .. } => "name the kernel's file itself with a further -d",
             Error::Pipe { .. } => "write it to a file first",
             Error::Mismatch { .. } | Error::Displaced => {
                 "use the debuginfo of the kernel that crashed, or --force to go on regardless"

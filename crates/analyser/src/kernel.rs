@@ -58,6 +58,8 @@ pub struct KernelSummary {
     pub translation: String,
     /// Run-time minus link-time address.
     pub kaslr_offset: u64,
+    /// Where the types come from, one line a file: `DWARF from /usr/lib/debug/boot/vmlinux-6.1.0`.
+    pub types: Vec<String>,
     /// Line of the kernel log that says why the kernel died.
     pub panic: Option<String>,
     /// Last lines of the kernel log.
@@ -147,10 +149,18 @@ impl Kernel {
             machine: name("name.machine"),
             translation: self.memory().space().explain(),
             kaslr_offset: self.memory().space().kaslr_offset(),
+            types: self.type_files(),
             panic: log.panic,
             log_tail: log.lines.into_iter().skip(skip).collect(),
             warnings: self.own_warnings(),
         }
+    }
+
+    /// Where the types come from, one line a file, those found in folders included.
+    #[must_use]
+    pub fn type_files(&self) -> Vec<String> {
+        let line = |source: &kdebug::SourceInfo| format!("{} from {}", source.kind, source.path.display());
+        self.types.sources().iter().map(line).collect()
     }
 
     /// Without those of the core, which its own summary has.

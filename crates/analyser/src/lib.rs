@@ -58,6 +58,7 @@
 
 mod check;
 mod debugfs;
+mod debuginfo;
 mod directory;
 mod error;
 pub mod events;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use relaywalk::Symbol;
 
+use crate::debuginfo::{CoreIdentity, Debuginfo};
 use crate::error::{Error, Result};
 use crate::kernel::{self, CoreSummary, Kernel};
 use crate::matching::{CoreSide, TypesSide, check, check_release};
@@ -28,7 +29,9 @@ use crate::{log, modules};
 pub struct OpenOptions {
     /// The core file; several are the parts of one split dump, in any order.
     pub cores: Vec<PathBuf>,
-    /// Type information: vmlinux or `.debug` with DWARF, `.ko` modules, raw BTF, ISF JSON. Several are layered.
+    /// Type information: vmlinux or `.debug` with DWARF, `.ko` modules, raw BTF, ISF JSON, each plain or compressed by gzip, xz or zstd.
+    /// Several are layered. A folder is searched for the files of the tracers' modules that were loaded, and for the kernel's own if
+    /// no file is; see [`Kernel::types`] for what was found.
     pub debuginfo: Vec<PathBuf>,
     /// Go on although core and type information do not match.
     pub force: bool,
@@ -52,10 +55,6 @@ impl OpenOptions {
         vmcore::Vmcore::open(&self.cores, &options).map_err(Error::Core)
     }
 
-    fn open_debuginfo(&self) -> Result<Vec<kdebug::Input>> {
-        self.debuginfo.iter().map(|path| input(path)).collect()
-    }
-
     fn read_vmcoreinfo(&self) -> Result<Option<vmcore::Vmcoreinfo>> {
         let Some(path) = &self.vmcoreinfo else { return Ok(None) };
         let text = std::fs::read(path).map_err(|source| Error::Read { path: path.clone(), source })?;
@@ -69,23 +68,12 @@ impl OpenOptions {
 }
 
 /// The system's own word for it, `Illegal seek`, tells nobody what to do about `<(zcat core.gz)`.
-fn no_pipe(path: &Path) -> Result<()> {
+pub(crate) fn no_pipe(path: &Path) -> Result<()> {
     match path.metadata() {
         Ok(metadata) if metadata.file_type().is_fifo() => Err(Error::Pipe { path: path.to_path_buf() }),
         // What else keeps it from being opened, opening tells.
         _ => Ok(()),
     }
-}
-
-fn input(path: &Path) -> Result<kdebug::Input> {
-    no_pipe(path)?;
-    if path.is_dir() {
-        let source = std::io::ErrorKind::IsADirectory.into();
-        return Err(Error::Read { path: path.to_path_buf(), source });
-    }
-    let mapping = vmcore::bytes::Mapping::open(path)
-        .map_err(|source| Error::Read { path: path.to_path_buf(), source })?;
-    Ok(kdebug::Input::new(path.display().to_string(), Arc::new(mapping)))
 }
 
 /// Everything any part of this crate asks the type information for.
@@ -140,7 +128,7 @@ impl Kernel {
     /// Errors: a file that cannot be read or understood; a kernel that cannot be found in memory with any method;
     /// [`Error::Mismatch`] unless `force` is set. Cost: headers and bitmaps of the core; one pass over the type information.
     pub fn open(options: &OpenOptions) -> Result<Kernel> {
-        Kernel::from_parts(options.open_core()?, options.open_debuginfo()?, options)
+        Kernel::assemble(options.open_core()?, Debuginfo::open(&options.debuginfo)?, options)
     }
 
     /// The same for a core and type information that are open already; the paths in `options` are not looked at.
@@ -151,13 +139,19 @@ impl Kernel {
         debuginfo: Vec<kdebug::Input>,
         options: &OpenOptions,
     ) -> Result<Kernel> {
+        Kernel::assemble(core, Debuginfo::of(debuginfo), options)
+    }
+
+    fn assemble(core: vmcore::Vmcore, mut debuginfo: Debuginfo, options: &OpenOptions) -> Result<Kernel> {
         if debuginfo.is_empty() {
             return Err(Error::NoDebuginfo);
         }
         let core = Arc::new(core);
         let wanted = wanted();
-        let types = kdebug::Types::load(debuginfo, &wanted).map_err(Error::Types)?;
+        let vmcoreinfo = options.read_vmcoreinfo()?;
         let mut warnings: Vec<String> = core.warnings().iter().map(ToString::to_string).collect();
+        let identity = core_identity(&core, vmcoreinfo.as_ref());
+        let mut types = debuginfo.load(&identity, &wanted, options.force, &mut warnings)?;
 
         let theirs = TypesSide {
             build_id: types.build_id().map(<[u8]>::to_vec),
@@ -165,10 +159,7 @@ impl Kernel {
         };
         let mut ours = CoreSide {
             build_id: core.vmcoreinfo().and_then(vmcore::Vmcoreinfo::build_id),
-            release: core
-                .vmcoreinfo()
-                .and_then(vmcore::Vmcoreinfo::osrelease)
-                .map(|release| String::from_utf8_lossy(release).into_owned()),
+            release: core.vmcoreinfo().and_then(release),
             banner: None,
         };
         // Before the search in memory, which a wrong kernel's symbols can only send astray.
@@ -182,7 +173,7 @@ impl Kernel {
             banner: theirs.banner.as_deref().filter(|_| !options.force),
             kaslr: options.kaslr,
             phys_base: options.phys_base,
-            vmcoreinfo: options.read_vmcoreinfo()?,
+            vmcoreinfo,
         };
         let space = vmcore::AddressSpace::locate(&core, &hints)
             .map_err(|source| Error::Translation { source, warnings: warnings.clone() })?;
@@ -193,6 +184,14 @@ impl Kernel {
         if let Some(at) = broken {
             warnings.push(format!("list of modules: expected a module at {at:#x}, found none"));
         }
+        let files = debuginfo.modules(&modules, &types, options.force);
+        warnings.extend(files.warnings);
+        for file in files.inputs {
+            // One that cannot be read costs its own types.
+            let extended = types.extend(std::slice::from_ref(&file), debuginfo.inputs(), &wanted);
+            warnings.extend(extended.err().map(|error| error.to_string()));
+        }
+        view.set_types(&types, &wanted);
         view.modules = modules;
         add_module_symbols(&mut view, &types, &wanted);
         add_constants(&mut view);
@@ -204,6 +203,16 @@ impl Kernel {
         accept(check_symbols(view.memory.space()), options.force, &mut warnings)?;
         Ok(Kernel::new(core, view, types, warnings))
     }
+}
+
+/// What the core says of its kernel, in the VMCOREINFO that is used.
+fn core_identity(core: &vmcore::Vmcore, instead: Option<&vmcore::Vmcoreinfo>) -> CoreIdentity {
+    let info = instead.or_else(|| core.vmcoreinfo());
+    CoreIdentity { build_id: info.and_then(vmcore::Vmcoreinfo::build_id), release: info.and_then(release) }
+}
+
+fn release(info: &vmcore::Vmcoreinfo) -> Option<String> {
+    info.osrelease().map(|release| String::from_utf8_lossy(release).into_owned())
 }
 
 /// Word size and byte order must agree; nothing can be read through the types of another machine, so `force` does not help.

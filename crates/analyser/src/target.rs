@@ -21,19 +21,25 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// Joins `memory` with the layouts in `types`; symbols come with [`View::with_symbols`].
+    /// Joins `memory` with the layouts in `types`; symbols come with [`View::add_symbol`].
     pub(crate) fn new(memory: vmcore::Memory, types: &kdebug::Types, wanted: &kdebug::Wanted) -> View {
-        let layouts = wanted
-            .structs
-            .iter()
-            .map(|name| (name.clone(), types.structs(name).iter().map(|s| Arc::new(layout(s))).collect()))
-            .collect();
-        let constants = wanted
-            .enums
-            .iter()
-            .filter_map(|name| Some((name.clone(), u64::try_from(types.enumerator(name)?).ok()?)))
-            .collect();
-        View { memory, layouts, symbols: HashMap::new(), constants, modules: Vec::new() }
+        let mut view = View {
+            memory,
+            layouts: HashMap::new(),
+            symbols: HashMap::new(),
+            constants: HashMap::new(),
+            modules: Vec::new(),
+        };
+        view.set_types(types, wanted);
+        view
+    }
+
+    /// Replaces the layouts by those in `types`, and adds its enumerators to the constants.
+    pub(crate) fn set_types(&mut self, types: &kdebug::Types, wanted: &kdebug::Wanted) {
+        let layouts = |name: &String| types.structs(name).iter().map(|s| Arc::new(layout(s))).collect();
+        self.layouts = wanted.structs.iter().map(|name| (name.clone(), layouts(name))).collect();
+        let value = |name: &String| u64::try_from(types.enumerator(name)?).ok();
+        self.constants.extend(wanted.enums.iter().filter_map(|name| Some((name.clone(), value(name)?))));
     }
 
     /// Adds a symbol at its run-time address.

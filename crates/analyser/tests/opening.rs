@@ -57,9 +57,10 @@ fn types_of_another_build() {
 }
 
 #[test]
-fn a_folder_is_no_type_information() {
+fn a_folder_without_the_kernels_file() {
     let error = Kernel::open(&options("K1-2cpu/core.elf", "K1-2cpu")).unwrap_err();
-    assert!(matches!(error, Error::Read { .. }), "{error}");
+    assert!(matches!(error, Error::NoKernelFile { .. }), "{error}");
+    assert!(error.to_string().contains("2.6.27") && error.hint().unwrap().contains("-d"), "{error}");
     let none = OpenOptions { debuginfo: Vec::new(), ..options("K1-2cpu/core.elf", "") };
     assert!(matches!(Kernel::open(&none), Err(Error::NoDebuginfo)));
     assert!(matches!(Kernel::core_summary(&OpenOptions::default()), Err(Error::NoCore)));

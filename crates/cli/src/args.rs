@@ -14,7 +14,7 @@ Examples:
   Write every trace in it to the folder rescued:
     ltt-kdump extract vmcore -d vmlinux -o rescued
   A tracer built as modules, a dump in two parts:
-    ltt-kdump extract part1 part2 -d vmlinux -d ltt-relay.ko -d ltt-tracer.ko -o rescued";
+    ltt-kdump extract part1 part2 -d vmlinux -d /lib/modules/2.6.38 -o rescued";
 
 const INFO_EXAMPLES: &str = "\
 Examples:
@@ -291,8 +291,13 @@ pub(crate) struct Man {
 /// How to open a core.
 #[derive(Debug, Group)]
 pub(crate) struct KernelOptions {
-    /// Type information: vmlinux or .debug file with DWARF, module .ko, raw BTF, or ISF JSON; may be repeated
-    #[arg(short, long, value_name = "DEBUGINFO", value_hint = ValueHint::FilePath)]
+    /// Type information: vmlinux or .debug file with DWARF, module .ko, raw BTF, ISF JSON, or a folder; may be repeated
+    ///
+    /// Files may be compressed by gzip, xz or zstd. A folder, such as /usr/lib/debug or /lib/modules/RELEASE, is searched for the files
+    /// of the tracer's modules that were loaded in the dead kernel (.ko, .ko.debug, or named by build-id below .build-id/), and, if no
+    /// other -d is the kernel's, for its vmlinux. Those of another build are left aside, with a warning. With -v, what was used is
+    /// shown. Links to folders are not followed.
+    #[arg(short, long, value_name = "DEBUGINFO", value_hint = ValueHint::AnyPath)]
     pub(crate) debuginfo: Vec<PathBuf>,
 
     /// Go on although core and debuginfo do not belong together

@@ -114,6 +114,10 @@ fn print_kernel(out: &mut dyn Write, kernel: &KernelSummary, verbose: bool) -> i
             field(out, std::mem::take(&mut name), line)?;
         }
         field(out, "kaslr", format!("{:#x}", kernel.kaslr_offset))?;
+        let mut name = "types";
+        for line in &kernel.types {
+            field(out, std::mem::take(&mut name), line)?;
+        }
     }
     kernel.warnings.iter().try_for_each(|warning| field(out, "warning", warning))?;
     field(out, "panic", kernel.panic.as_deref().unwrap_or_default())?;

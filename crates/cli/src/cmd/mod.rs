@@ -56,6 +56,9 @@ fn kernel(options: &OpenOptions) -> Result<Kernel> {
     let kernel = Kernel::open(options)?;
     drop(phase);
     warn(kernel.warnings());
+    for line in kernel.type_files() {
+        tracing::info!("types: {}", printable(&line));
+    }
     Ok(kernel)
 }
 
