@@ -32,8 +32,13 @@ enum Copying {
     Std,
 }
 
+/// Where files are kept in memory, so that writing them waits for no disk.
+const MEMORY: &str = "/dev/shm";
+
 /// Ids: `extract/FORMAT/THREADS`, `extract/FORMAT-uncounted/THREADS`; `copy/cp/1`, `copy/cp-sync/1`, `copy/std/1`,
-/// `copy/std-sync/1`: with `-sync`, every copy is on the disk when time is taken, as `extract`'s files are.
+/// `copy/std-sync/1`: with `-sync`, every copy is on the disk when time is taken, as `extract`'s files are. `extract/FORMAT-memory/THREADS`:
+/// to files in memory, where there is a folder for such; how threads share the work shows only there, since one thread is nearly
+/// as fast as the disk.
 pub fn bench(criterion: &mut Criterion, cores: &Cores) {
     let scratch = tempfile::tempdir_in(cores.directory()).unwrap();
     let source = scratch.path().join("extracted");
@@ -56,6 +61,11 @@ pub fn bench(criterion: &mut Criterion, cores: &Cores) {
             for (count, suffix) in [(true, ""), (false, "-uncounted")] {
                 timed(criterion, &format!("extract/{format}{suffix}/{threads}"), scratch.path(), |output| {
                     extract(&core, &cores.types(), output, threads, count);
+                });
+            }
+            if let Ok(memory) = tempfile::tempdir_in(MEMORY) {
+                timed(criterion, &format!("extract/{format}-memory/{threads}"), memory.path(), |output| {
+                    extract(&core, &cores.types(), output, threads, true);
                 });
             }
         }

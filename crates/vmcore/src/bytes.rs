@@ -2,8 +2,8 @@
 //!
 //! A core is larger than memory. Pages of a mapping that were read stay in the resident set of the process until the
 //! kernel needs them elsewhere, so that reading through a large core looks like using all that memory, and in a cgroup
-//! with a limit it is. A [`Mapping`] therefore keeps account of what was touched, and drops its pages from the process
-//! (not from the page cache) whenever that is more than 16 MiB.
+//! with a limit it is. A [`Mapping`] therefore keeps account of what was touched, and drops pages from the process
+//! (not from the page cache), those that were not used for longest first, so that no more than about 16 MiB stay.
 #![expect(
     unsafe_code,
     reason = "mapping a file and dropping its pages are the two unsafe calls of this crate"
@@ -16,17 +16,23 @@ use std::io::{self, Seek, SeekFrom};
 use std::ops::Deref;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Unit of the account. Touching one byte maps its surroundings: 64 KiB on older kernels, on newer ones the whole folio
 /// of the page cache, which measured 2 MiB on Linux 6.18, even in a mapping advised against huge pages.
 const WINDOW: u64 = 2 << 20;
 
-/// Windows that may be touched before all pages are dropped.
+/// The same as a length in memory.
+const WINDOW_LEN: usize = 2 << 20;
+
+/// Windows whose pages stay mapped.
 const WINDOWS_KEPT: usize = 8;
 
-/// In the account: no window.
+/// In the account, whose entries are twice a window's number: no window.
 const NONE: u64 = u64::MAX;
+
+/// Added to an entry: the window was used since the hand last came by.
+const USED: u64 = 1;
 
 /// Reads from this length on are made with `pread`. A page that was not touched lately costs a fault, which takes
 /// about as long as the call; the mapping wins where the same pages are read again and again, and these are small
@@ -44,6 +50,7 @@ const BULK: usize = 1 << 10;
 pub struct Mapping {
     map: Mmap,
     touched: [AtomicU64; WINDOWS_KEPT],
+    hand: AtomicUsize,
 }
 
 impl Mapping {
@@ -58,7 +65,11 @@ impl Mapping {
         // SAFETY: the mapping is read-only and private to this type. That nobody changes the file meanwhile cannot be
         // ensured; it is documented as the caller's duty, and what depends on it is the process, not only the result.
         let map = unsafe { Mmap::map(file) }?;
-        Ok(Mapping { map, touched: [const { AtomicU64::new(NONE) }; WINDOWS_KEPT] })
+        Ok(Mapping {
+            map,
+            touched: [const { AtomicU64::new(NONE) }; WINDOWS_KEPT],
+            hand: AtomicUsize::new(0),
+        })
     }
 
     /// A part of the file, or `None` when it is not wholly inside.
@@ -69,38 +80,59 @@ impl Mapping {
         Some(slice)
     }
 
-    /// Keeps account of a read, and drops all pages when there is no room for it.
+    /// Keeps account of a read, and drops the pages of other windows for those that it touches.
     ///
     /// Races between threads make the account somewhat wrong, which changes the bound a little and nothing else.
     fn account(&self, offset: u64, len: usize) {
         let last = offset.saturating_add((len as u64).saturating_sub(1)) / WINDOW;
         for window in offset / WINDOW..=last {
-            let known = self.touched.iter().any(|slot| slot.load(Ordering::Relaxed) == window);
-            if !known && !self.enter(window) {
-                self.drop_pages();
-                self.enter(window);
+            let known = self.touched.iter().find(|slot| slot.load(Ordering::Relaxed) >> 1 == window);
+            match known {
+                Some(slot) => mark(slot, window),
+                None => self.enter(window),
             }
         }
     }
 
-    /// Puts a window into the account; tells whether there was room.
-    fn enter(&self, window: u64) -> bool {
-        let free = |slot: &AtomicU64| {
-            slot.compare_exchange(NONE, window, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-        };
-        self.touched.iter().any(free)
+    /// Puts a window into the account, in the place of one that was not used since the hand last came by: bitmap and
+    /// descriptors are used for every page and stay, the windows of pages go one after the other.
+    fn enter(&self, window: u64) {
+        // Twice round: the first may only find marks, and takes them off.
+        for _ in 0..2 * WINDOWS_KEPT {
+            let Some(slot) = self.touched.get(self.hand.fetch_add(1, Ordering::Relaxed) % WINDOWS_KEPT)
+            else {
+                return;
+            };
+            let held = slot.load(Ordering::Relaxed);
+            if held != NONE && held & USED != 0 {
+                slot.store(held & !USED, Ordering::Relaxed);
+                continue;
+            }
+            slot.store(window << 1 | USED, Ordering::Relaxed);
+            if held != NONE {
+                self.drop_pages(held >> 1);
+            }
+            return;
+        }
     }
 
-    fn drop_pages(&self) {
-        for slot in &self.touched {
-            slot.store(NONE, Ordering::Relaxed);
-        }
+    fn drop_pages(&self, window: u64) {
+        let Ok(start) = usize::try_from(window.saturating_mul(WINDOW)) else { return };
+        let len = self.map.len().saturating_sub(start).min(WINDOW_LEN);
         // SAFETY: `MADV_DONTNEED` is unsafe because private or anonymous pages lose their content. This mapping is a
         // shared, read-only mapping of a file: a page that is touched again is read again from the file and has the
         // same bytes, so slices that are borrowed meanwhile, in this and in other threads, keep their content.
-        let dropped = unsafe { self.map.unchecked_advise(UncheckedAdvice::DontNeed) };
+        let dropped = unsafe { self.map.unchecked_advise_range(UncheckedAdvice::DontNeed, start, len) };
         // Advice that is refused costs memory, not correctness.
         drop(dropped);
+    }
+}
+
+/// Marks a window as used, if it is not yet: a line of the cache that is only read is shared by all threads.
+fn mark(slot: &AtomicU64, window: u64) {
+    let used = window << 1 | USED;
+    if slot.load(Ordering::Relaxed) != used {
+        slot.store(used, Ordering::Relaxed);
     }
 }
 
