@@ -11,7 +11,7 @@ use crate::directory::{Directory, Tracefile};
 use crate::time::TraceClock;
 
 /// Cuts listed of one file; a hostile one can have one in every few bytes.
-const CUTS_MAX: usize = 100;
+pub(crate) const CUTS_MAX: usize = 100;
 
 /// Everything `check` tells about a directory.
 #[derive(Clone, Debug, Serialize)]

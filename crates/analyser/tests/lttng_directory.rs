@@ -10,7 +10,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use analyser::lttng::{Directory, StreamName};
+use analyser::lttng::{Check, Directory, StreamName};
 use analyser::{Error, OtherKind, RefusedKind};
 use lttformat::ctf::scan::{Depth, Piece, ScanOptions};
 use lttformat::ctf::{Form, Metadata};
@@ -215,4 +215,67 @@ fn a_trace_of_another_kind_is_none() {
     assert!(matches!(Directory::open(Path::new(fixture)), Err(Error::NoTrace { .. })));
     let empty = tempfile::tempdir().unwrap();
     assert!(matches!(Directory::open(empty.path()), Err(Error::NoTrace { .. })));
+}
+
+fn checked(path: &Path) -> Check {
+    Directory::open(path).unwrap().check(Depth::All)
+}
+
+fn index_problems(check: &Check) -> Vec<Option<&str>> {
+    let problem =
+        |file: &analyser::lttng::FileCheck| Some(file.index.as_ref()?.problem.clone()?.leak() as &str);
+    check.files.iter().map(problem).collect()
+}
+
+#[test]
+fn checks_of_what_a_real_machine_left() {
+    let Some(path) = real("M0d") else { return };
+    let check = checked(&path);
+    assert!(!check.is_damaged());
+    let format = check.format.as_ref().unwrap();
+    assert_eq!((format.version, format.tracer.as_deref()), (Some("1.8"), Some("lttng-modules 2.13.9")));
+    assert_eq!(check.totals.events, Some(13260));
+    let first = check.files[0].first.unwrap();
+    assert_eq!((first.tsc, first.ns), (9_253_159_725, Some(9_253_159_725)));
+    assert!(first.wall_ns.unwrap() > 1_790_000_000_000_000_000);
+
+    let Some(path) = real("M1p") else { return };
+    let check = checked(&path);
+    assert!(check.is_damaged());
+    assert_eq!((check.totals.cuts, check.totals.indexes_damaged), (0, 2));
+    let zeroes = Some("index file at byte 1240: expected an entry, found zeroes");
+    assert_eq!(index_problems(&check), [zeroes, zeroes]);
+    assert_eq!(
+        check.files.iter().map(|file| file.index.as_ref().unwrap().entries).collect::<Vec<_>>(),
+        [17, 17]
+    );
+}
+
+#[test]
+fn checks_tell_what_is_missing() {
+    let Some(copy) = damaged("M0d") else { return };
+    let kernel = copy.path().join("kernel");
+    let bytes = fs::read(kernel.join("net_1")).unwrap();
+    // Packet 1 of 0, 1, 2.
+    fs::write(kernel.join("net_1"), [&bytes[..131_072], &bytes[262_144..]].concat()).unwrap();
+    fs::remove_file(kernel.join("index/net_0.idx")).unwrap();
+    let check = checked(copy.path());
+    assert_eq!((check.totals.cuts, check.totals.packets, check.totals.packets_missing), (0, 4, 1));
+    assert_eq!(
+        index_problems(&check),
+        [
+            Some("expected an index as other files have, found none"),
+            Some("expected in entry 1 what is in the packet, found something else")
+        ]
+    );
+    assert!(check.is_damaged());
+    fs::remove_dir_all(kernel.join("index")).unwrap();
+    let check = checked(copy.path());
+    assert!(!check.is_damaged() && index_problems(&check) == [None, None]);
+    let metadata = fs::read(kernel.join("metadata")).unwrap();
+    fs::write(kernel.join("metadata"), &metadata[..4100]).unwrap();
+    let check = checked(copy.path());
+    let metadata = check.metadata.as_ref().unwrap();
+    assert_eq!(metadata.cut.as_ref().unwrap().offset, 4096);
+    assert!(check.is_damaged() && metadata.torn_text_bytes > 0);
 }

@@ -15,7 +15,10 @@ use std::sync::Arc;
 
 use lttformat::ReadAt as _;
 use lttformat::ctf::scan::{Piece, Scan, ScanOptions};
-use lttformat::ctf::{Error as FormatError, Form, Language, PacketLayout, TraceClass, Uuid, packet_endian};
+use lttformat::ctf::{
+    Clock, Error as FormatError, Form, Index, IndexVersion, Language, PacketLayout, TraceClass, Uuid,
+    packet_endian,
+};
 use lttformat::ltt::Endian;
 
 pub use metadata::MetadataFile;
@@ -49,6 +52,7 @@ pub struct Directory {
     /// Of packets whose stream no metadata describe.
     layout: PacketLayout,
     uuid: Option<Uuid>,
+    index_version: Option<IndexVersion>,
     warnings: Vec<String>,
 }
 
@@ -111,10 +115,12 @@ impl Directory {
             class_error,
             layout,
             uuid,
+            index_version: None,
             warnings: Vec::new(),
         };
         directory.sort_out(sorted.files, sorted.indexes, &tree);
         directory.others.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        directory.index_version = directory.find_index_version();
         directory.warn();
         Ok(directory)
     }
@@ -215,6 +221,24 @@ impl Directory {
         &self.warnings
     }
 
+    /// The trace's clock, if the metadata tell it.
+    #[must_use]
+    pub fn clock(&self) -> Option<&Clock> {
+        self.class.as_ref()?.clock()
+    }
+
+    /// Form of the index files; `None` if no file has one: the daemon writes them since 2.4.
+    #[must_use]
+    pub fn index_version(&self) -> Option<IndexVersion> {
+        self.index_version
+    }
+
+    /// Where below the root the index of a data file lies, or would.
+    #[must_use]
+    pub fn index_path(&self, file: &Tracefile) -> PathBuf {
+        index_path(&file.path)
+    }
+
     /// Opens a file and scans it, from its beginning.
     ///
     /// Errors: the file cannot be opened.
@@ -299,6 +323,16 @@ impl Directory {
             }
         }
         None
+    }
+
+    fn find_index_version(&self) -> Option<IndexVersion> {
+        let indexes: Vec<&IndexFile> = self.files.iter().filter_map(Tracefile::index).collect();
+        // All index files that are torn are of one daemon; its packets tell which form it writes.
+        let headers = || self.files.iter().filter_map(Tracefile::header);
+        let numbered = headers().any(|header| header.packet_seq_num.is_some());
+        let of_packets = if numbered { IndexVersion::V1_1 } else { IndexVersion::V1_0 };
+        let known = indexes.iter().find_map(|index| Some(Index::parse(&index.read().ok()?).ok()?.version));
+        known.or((!indexes.is_empty()).then_some(of_packets))
     }
 
     fn warn(&mut self) {
@@ -390,6 +424,13 @@ fn entry(found: Found) -> Result<Entry, Refused> {
         return Err(Refused::new(path, RefusedKind::Unreadable(error.to_string())));
     }
     Ok(Entry { path, len, links, begins_as_packet: begins_as_packet && packet_endian(&magic).is_some() })
+}
+
+/// Where the index of a data file lies, which has the path `file`.
+fn index_path(file: &Path) -> PathBuf {
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(".idx");
+    file.parent().unwrap_or(Path::new("")).join("index").join(name)
 }
 
 fn begin(file: &Tracefile, room: usize) -> io::Result<Vec<u8>> {

@@ -8,6 +8,7 @@
 //! A session becomes one CTF trace: `<session>-<time>/kernel/` with `metadata`, a file for each stream and its index.
 //! [`Directory`] is such a trace on disk.
 
+mod check;
 mod directory;
 mod metadata;
 mod model;
@@ -16,7 +17,9 @@ mod record;
 mod report;
 mod sessions;
 
+pub use check::{Check, FileCheck, IndexCheck, MetadataCheck, Totals, TraceFormat};
 pub use directory::{Directory, IndexFile, MetadataFile, StreamName, Tracefile};
+pub use lttformat::ctf::scan::Depth;
 pub use metadata::SessionMetadata;
 pub(crate) use model::is_missing_type;
 pub use model::{Channel, Packet, Session, Sessions, Stream};

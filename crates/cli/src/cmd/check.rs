@@ -1,10 +1,13 @@
 //! `ltt-kdump check TRACE`
 
+mod lttng;
+
 use std::io::{self, Write};
 
-use analyser::{Check, Depth, Directory, FileCheck, Moment};
+use analyser::{Aside, Check, CutSummary, Depth, FileCheck, Moment};
 use anyhow::Result;
 
+use super::folder::Folder;
 use crate::args;
 use crate::config;
 use crate::exit::Exit;
@@ -17,15 +20,36 @@ use crate::output::time;
 pub(crate) fn run(args: &args::Check, as_json: bool) -> Result<Exit> {
     config::threads(args.threads)?;
     let phase = Phase::start("reading the trace");
-    let directory = Directory::open(&args.trace)?;
-    let check = directory.check(if args.deep { Depth::All } else { Depth::Suspicious });
-    drop(phase);
-    if as_json {
-        json::print(&check)?;
-    } else {
-        print(&check)?;
+    match Folder::open(&args.trace)? {
+        Folder::Ltt(directory) => {
+            let check = directory.check(if args.deep { Depth::All } else { Depth::Suspicious });
+            drop(phase);
+            if as_json {
+                json::print(&check)?
+            } else {
+                print(&check)?
+            }
+            Ok(exit(check.is_damaged()))
+        }
+        Folder::Lttng(directory) => {
+            let check = directory.check(if args.deep {
+                analyser::lttng::Depth::All
+            } else {
+                analyser::lttng::Depth::Suspicious
+            });
+            drop(phase);
+            if as_json {
+                json::print(&check)?
+            } else {
+                lttng::print(&check)?
+            }
+            Ok(exit(check.is_damaged()))
+        }
     }
-    Ok(if check.is_damaged() { Exit::Losses } else { Exit::Complete })
+}
+
+fn exit(is_damaged: bool) -> Exit {
+    if is_damaged { Exit::Losses } else { Exit::Complete }
 }
 
 fn print(check: &Check) -> Result<()> {
@@ -51,33 +75,9 @@ fn print(check: &Check) -> Result<()> {
     table(check).print(&mut out, "")?;
     writeln!(out)?;
     for file in &check.files {
-        for cut in &file.cuts {
-            let (offset, bytes) = (cut.offset, count(cut.bytes, "byte"));
-            writeln!(
-                out,
-                "damage: {} at {offset}: {bytes}: {}",
-                printable(&file.path),
-                printable(&cut.reason)
-            )?;
-        }
-        if file.more_cuts > 0 {
-            writeln!(
-                out,
-                "damage: {}: {} more",
-                printable(&file.path),
-                count(file.more_cuts, "damaged place")
-            )?;
-        }
-        if let Some(error) = &file.error {
-            writeln!(out, "damage: {}: {}", printable(&file.path), printable(error))?;
-        }
+        damage(&mut out, &file.path, &file.cuts, file.more_cuts, file.error.as_deref())?;
     }
-    for problem in &check.problems {
-        writeln!(out, "problem: {}", printable(problem))?;
-    }
-    for aside in check.refused.iter().chain(&check.others) {
-        writeln!(out, "not looked at: {}: {}", printable(&aside.path), printable(&aside.reason))?;
-    }
+    asides(&mut out, &check.problems, check.refused.iter().chain(&check.others))?;
     let totals = &check.totals;
     let verdict = match (totals.cuts, check.is_damaged()) {
         (0, false) => "whole".to_owned(),
@@ -93,6 +93,52 @@ fn print(check: &Check) -> Result<()> {
     )?;
     out.flush()?;
     Ok(())
+}
+
+/// A line for each damaged place of a file.
+fn damage(
+    out: &mut impl Write,
+    path: &str,
+    cuts: &[CutSummary],
+    more: u64,
+    error: Option<&str>,
+) -> io::Result<()> {
+    let path = printable(path);
+    for cut in cuts {
+        let (offset, bytes) = (cut.offset, count(cut.bytes, "byte"));
+        writeln!(out, "damage: {path} at {offset}: {bytes}: {}", printable(&cut.reason))?;
+    }
+    if more > 0 {
+        writeln!(out, "damage: {path}: {} more", count(more, "damaged place"))?;
+    }
+    match error {
+        Some(error) => writeln!(out, "damage: {path}: {}", printable(error)),
+        None => Ok(()),
+    }
+}
+
+/// What is wrong with the whole, and what is no part of it.
+fn asides<'c>(
+    out: &mut impl Write,
+    problems: &[String],
+    asides: impl Iterator<Item = &'c Aside>,
+) -> io::Result<()> {
+    for problem in problems {
+        writeln!(out, "problem: {}", printable(problem))?;
+    }
+    for aside in asides {
+        writeln!(out, "not looked at: {}: {}", printable(&aside.path), printable(&aside.reason))?;
+    }
+    Ok(())
+}
+
+/// A time in a table.
+fn at(moment: Option<Moment>) -> String {
+    match moment {
+        Some(Moment { ns: Some(ns), .. }) => time::seconds(ns),
+        Some(moment) => format!("{} cycles", moment.tsc),
+        None => "-".to_owned(),
+    }
 }
 
 fn table(check: &Check) -> Table {
@@ -112,11 +158,6 @@ fn table(check: &Check) -> Table {
 }
 
 fn row(file: &FileCheck) -> [String; 7] {
-    let at = |moment: Option<Moment>| match moment {
-        Some(Moment { ns: Some(ns), .. }) => time::seconds(ns),
-        Some(moment) => format!("{} cycles", moment.tsc),
-        None => "-".to_owned(),
-    };
     [
         printable(&file.path).into_owned(),
         file.records.to_string(),

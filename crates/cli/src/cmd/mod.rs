@@ -4,6 +4,7 @@ mod check;
 mod completions;
 mod events;
 mod extract;
+mod folder;
 mod info;
 mod into;
 mod ls;

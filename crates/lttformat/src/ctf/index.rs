@@ -70,6 +70,14 @@ impl IndexVersion {
             IndexVersion::V1_1 => 72,
         }
     }
+
+    /// What of an entry this version keeps.
+    pub fn known(self, entry: &IndexEntry) -> IndexEntry {
+        match self {
+            IndexVersion::V1_0 => IndexEntry { stream_instance_id: None, packet_seq_num: None, ..*entry },
+            IndexVersion::V1_1 => *entry,
+        }
+    }
 }
 
 impl IndexEntry {
