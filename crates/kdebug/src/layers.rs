@@ -128,6 +128,13 @@ impl Types {
         &self.missing
     }
 
+    /// Forgets all members of a wanted struct but those on the given paths; see [`Struct::with_members`].
+    pub fn keep_members(&mut self, name: &str, paths: &[&str]) {
+        for definition in self.structs.get_mut(name).into_iter().flatten() {
+            *definition = Arc::new(definition.with_members(paths));
+        }
+    }
+
     pub(crate) fn all_structs(&self) -> impl Iterator<Item = (&str, &[Arc<Struct>])> {
         self.structs.iter().map(|(name, definitions)| (name.as_str(), definitions.as_slice()))
     }

@@ -215,6 +215,44 @@ impl Struct {
         }
     }
 
+    /// The same struct with fewer members: those that one of the dotted paths leads to or through, and all that the former
+    /// contain. What is left of a struct inside is nameless, because it is not what its name stands for any more.
+    #[must_use]
+    pub fn with_members(&self, paths: &[&str]) -> Struct {
+        self.pruned("", paths)
+    }
+
+    fn pruned(&self, prefix: &str, paths: &[&str]) -> Struct {
+        let mut members = Vec::new();
+        for member in &self.members {
+            let path = match (prefix, member.name.as_str()) {
+                (outer, "") => outer.to_owned(),
+                ("", name) => name.to_owned(),
+                (outer, name) => format!("{outer}.{name}"),
+            };
+            let is_named = !member.name.is_empty();
+            if is_named && paths.contains(&path.as_str()) {
+                members.push(member.clone());
+                continue;
+            }
+            let Type::Struct(inner) = &member.ty else { continue };
+            let is_on_the_way =
+                |wanted: &&str| wanted.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('.'));
+            if is_named && !paths.iter().any(is_on_the_way) {
+                continue;
+            }
+            let left = inner.pruned(&path, paths);
+            if left.members.is_empty() {
+                continue;
+            }
+            let whole = left.members == inner.members;
+            let left =
+                if whole { Arc::clone(inner) } else { Arc::new(Struct { name: String::new(), ..left }) };
+            members.push(Member { ty: Type::Struct(left), ..member.clone() });
+        }
+        Struct { members, ..self.clone() }
+    }
+
     /// Whether both describe the same bytes, wherever they were seen.
     pub fn same_layout(&self, other: &Struct) -> bool {
         self.name == other.name
@@ -308,6 +346,18 @@ mod tests {
         for (path, field) in &paths {
             assert_eq!(outer.member(path).as_ref(), Some(field), "{path}");
         }
+    }
+
+    #[test]
+    fn fewer_members_are_where_they_were() {
+        let outer = nested();
+        let deep = outer.with_members(&["deep", "b", "a.y"]);
+        let names: Vec<String> = deep.flatten().into_iter().map(|(path, _)| path).collect();
+        assert_eq!(names, ["deep"], "no member a.y, so nothing of a");
+        assert_eq!((deep.member("deep").unwrap().offset, deep.size, deep.name.as_str()), (24, 40, "outer"));
+        assert_eq!(outer.with_members(&["a", "flag", "deep"]), outer);
+        assert_eq!(outer.with_members(&["a.x", "flag", "deep"]), outer, "all of a");
+        assert!(outer.with_members(&[]).members.is_empty());
     }
 
     #[test]

@@ -223,6 +223,49 @@ fn homonyms_survive_being_written() {
     assert_eq!(again.endian(), types.endian());
 }
 
+/// Units and modules survive, also of what has one definition only, and whatever has the same name.
+#[test]
+fn units_and_modules_survive_being_written() {
+    let json = r#"{
+      "base_types": {"pointer": {"size": 8, "kind": "int", "endian": "little"},
+                     "u8": {"size": 1, "kind": "int", "endian": "little"}},
+      "user_types": {
+        "one@a,b-c": {"size": 8, "kind": "struct", "fields": {
+          "in": {"offset": 0, "type": {"kind": "struct", "name": "two@x"}}}},
+        "two": {"size": 1, "kind": "struct", "fields": {"p": {"offset": 0, "type": {"kind": "base", "name": "u8"}}}},
+        "two@?2": {"size": 2, "kind": "struct", "fields": {"q": {"offset": 1, "type": {"kind": "base", "name": "u8"}}}},
+        "two@x": {"size": 3, "kind": "struct", "fields": {"r": {"offset": 2, "type": {"kind": "base", "name": "u8"}}}},
+        "two@00112233445566ff": {"size": 4, "kind": "struct", "fields": {}},
+        "deep@x": {"size": 4, "kind": "struct", "fields": {
+          "in": {"offset": 0, "type": {"kind": "struct", "name": "two@00112233445566ff"}}}}
+      },
+      "symbols": {
+        "_text": {"address": 4096},
+        "s@a": {"address": 4100, "linkage_name": "s"},
+        "s@b": {"address": 80, "linkage_name": "m:.data"},
+        "s@b,?2": {"address": 96, "linkage_name": "n:.bss"},
+        "s": {"address": 0, "linkage_name": "n:.data..percpu"},
+        "s@?2": {"address": 4104, "linkage_name": "s"}
+      }}"#;
+    let wanted = Wanted {
+        structs: names(&["one", "two", "deep"]),
+        symbols: names(&["s", "_text"]),
+        ..Wanted::default()
+    };
+    let types = parse(json, &wanted).unwrap();
+    assert_eq!(types.structs("one")[0].units, ["a", "b-c"]);
+    let sizes: Vec<u64> = types.structs("two").iter().map(|two| two.size).collect();
+    assert_eq!(sizes, [1, 2, 3], "the fourth is only part of another");
+    assert!(types.structs("two")[1].units.is_empty());
+    let again = parse(&kdebug::isf::write(&types), &wanted).unwrap();
+    for name in &wanted.structs {
+        assert_eq!(types.structs(name), again.structs(name), "{name}");
+    }
+    assert_eq!(types.symbols("s").len(), 5);
+    assert_eq!(types.symbols("s"), again.symbols("s"));
+    assert_eq!(types.symbols("_text"), again.symbols("_text"));
+}
+
 #[test]
 fn a_struct_within_itself_is_cut() {
     let json = r#"{"user_types": {"s": {"size": 8, "kind": "struct", "fields": {

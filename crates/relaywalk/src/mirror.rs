@@ -29,6 +29,15 @@ pub(crate) trait Mirror: Sized {
     }
 }
 
+/// What a mirror asks the debug information for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Declaration {
+    /// Names of the structure.
+    pub(crate) names: &'static [&'static str],
+    /// Paths of its members, under all their names.
+    pub(crate) members: &'static [&'static str],
+}
+
 /// Declares mirrors. `needs` are members without which the structure is useless, `may` those that some kernels lack.
 macro_rules! mirrors {
     ($($(#[$doc:meta])* $name:ident = $($kernel:literal)|+ {
@@ -58,8 +67,11 @@ macro_rules! mirrors {
                 }
             }
         )+
-        /// Every structure name declared in this module.
-        pub(crate) const STRUCTS: &[&[&str]] = &[$(<$name as $crate::mirror::Mirror>::NAMES),+];
+        /// Every structure declared in this module.
+        pub(crate) const STRUCTS: &[$crate::mirror::Declaration] = &[$($crate::mirror::Declaration {
+            names: <$name as $crate::mirror::Mirror>::NAMES,
+            members: &[$($($needpath,)+)* $($($maypath,)+)*],
+        }),+];
     };
 }
 pub(crate) use mirrors;

@@ -1,5 +1,8 @@
 //! What all walkers together need to know of a kernel's types and symbols.
 
+use std::collections::BTreeMap;
+
+use crate::mirror::Declaration;
 use crate::{cpu, debugfs, files, list, ltt, lttng, markers, pages, percpu, relay, same_unit, vfs};
 
 /// Names to look up in debug information.
@@ -11,6 +14,9 @@ pub struct Wanted {
     pub symbols: Vec<&'static str>,
     /// Enumerations.
     pub enums: Vec<&'static str>,
+    /// Members of those structures of which no others are used, by dotted path and sorted by structure: large ones that are the
+    /// kernel's own. Of the tracers' structures all members may be, for want of better knowledge.
+    pub members: BTreeMap<&'static str, Vec<&'static str>>,
     /// What the names of the modules begin with that hold them, where the tracers are modules; written with `_`, never `-`.
     pub modules: Vec<&'static str>,
 }
@@ -26,11 +32,8 @@ impl Wanted {
 /// Union of the declarations of all walkers. No kernel has all of it; what is missing a walker does without, or reports.
 #[must_use]
 pub fn wanted() -> Wanted {
-    let structs = [
-        ltt::STRUCTS,
-        ltt::HEADER_STRUCTS,
-        lttng::STRUCTS,
-        relay::STRUCTS,
+    let tracers = [ltt::STRUCTS, ltt::HEADER_STRUCTS, lttng::STRUCTS, relay::STRUCTS];
+    let kernels = [
         debugfs::ROOT_STRUCTS,
         debugfs::RECOGNISE_STRUCTS,
         files::STRUCTS,
@@ -40,6 +43,17 @@ pub fn wanted() -> Wanted {
         percpu::STRUCTS,
         vfs::STRUCTS,
     ];
+    let tracers = || tracers.iter().flat_map(|module| module.iter());
+    let kernels = || kernels.iter().flat_map(|module| module.iter());
+    let mut members: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for Declaration { names, members: paths } in kernels() {
+        for name in *names {
+            members.entry(name).or_default().extend(*paths);
+        }
+    }
+    for name in tracers().flat_map(|declaration| declaration.names) {
+        members.remove(name);
+    }
     let symbols = [
         ltt::SYMBOLS,
         lttng::SYMBOLS,
@@ -58,8 +72,9 @@ pub fn wanted() -> Wanted {
     };
     Wanted {
         structs: unique(
-            structs.iter().flat_map(|module| module.iter()).flat_map(|names| names.iter()).copied().collect(),
+            tracers().chain(kernels()).flat_map(|declaration| declaration.names).copied().collect(),
         ),
+        members,
         symbols: unique(symbols.iter().flat_map(|module| module.iter()).copied().collect()),
         enums: Vec::new(),
         modules: unique([ltt::MODULES, lttng::MODULES].concat()),
@@ -67,6 +82,7 @@ pub fn wanted() -> Wanted {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a test that cannot go on must fail")]
 mod tests {
     use super::*;
 
@@ -78,6 +94,17 @@ mod tests {
             assert_eq!(wanted.structs.iter().filter(|have| **have == name).count(), 1, "{name}");
         }
         assert_eq!(wanted.symbols.iter().filter(|name| **name == "relay_channels").count(), 1);
+    }
+
+    #[test]
+    fn members_of_large_structures_are_listed() {
+        let wanted = wanted();
+        assert!(
+            wanted.members["task_struct"].contains(&"comm")
+                || wanted.members["task_struct"].contains(&"files")
+        );
+        assert!(wanted.members["dentry"].contains(&"d_name.name"));
+        assert!(!wanted.members.contains_key("ltt_chanbuf"), "all members of the tracer's own");
     }
 
     #[test]

@@ -3,9 +3,10 @@
 //! Small files of this kind stand in for debug information of hundreds of megabytes, and are easy to
 //! write by hand for tests. Understood beyond the original:
 //!
-//! * `NAME@unit` as the name of a struct or a symbol: the definition in compile unit `unit`, where
-//!   several units define the name differently. Types of one unit refer to each other that way.
-//!   The plain name is a definition of unknown unit.
+//! * `NAME@unit` as the name of a struct or a symbol: the definition in compile unit or module `unit`, where
+//!   several units define the name differently; `NAME@unit,unit` in each of these. Types of one unit refer to each
+//!   other that way. The plain name is a definition of unknown unit. A unit that begins with `?` is none, but tells
+//!   keys apart; one of 16 hexadecimal digits says that the struct is only meant to be referred to by others.
 //! * `module:.section` as the `linkage_name` of a symbol: one of a module, whose address is the offset in that section.
 //! * `metadata.build_id`: the kernel's build-id in hexadecimal digits.
 //!

@@ -36,13 +36,13 @@ pub(crate) fn load(path: &str, bytes: &[u8], wanted: &WantedSets<'_>) -> Result<
         _ => None,
     });
     for (index, (key, _)) in document.user_types.0.iter().enumerate() {
-        let (name, unit) = split_unit(key);
-        if !wanted.structs.contains(name) {
+        let (name, units) = split_units(key);
+        if !wanted.structs.contains(name) || is_mark(units) {
             continue;
         }
         let Type::Struct(built) = builder.structure(index) else { continue };
         let mut built = Struct::clone(&built);
-        built.units = unit.map(str::to_owned).into_iter().collect();
+        built.units = each_unit(units).map(str::to_owned).collect();
         merge(found.structs.entry(name.to_owned()).or_default(), Arc::new(built));
     }
     for (key, enumeration) in &document.enums.0 {
@@ -73,7 +73,7 @@ fn symbols<'d>(
         .map(|(_, symbol)| symbol.address)
         .min();
     for (key, entry) in symbols {
-        let (plain, unit) = split_unit(key);
+        let (plain, units) = split_units(key);
         let place = place(entry);
         let name = entry.linkage_name.as_deref().filter(|_| place.is_none()).unwrap_or(plain);
         let asked = wanted.symbols.contains(name);
@@ -91,7 +91,7 @@ fn symbols<'d>(
         let symbol = Symbol {
             value: entry.address,
             size: builder.symbol_size(entry),
-            unit: unit.map(str::to_owned),
+            unit: each_unit(units).next().map(str::to_owned),
             module: place.map(|(module, _)| module_name(module)),
             section: place.map(|(_, section)| section.to_owned()),
             source: 0,
@@ -109,12 +109,22 @@ fn place<'e>(entry: &'e SymbolEntry<'_>) -> Option<(&'e str, &'e str)> {
     (!module.is_empty() && section.starts_with('.')).then_some((module, section))
 }
 
-/// `NAME@unit` → (`NAME`, `unit`).
-fn split_unit(key: &str) -> (&str, Option<&str>) {
+/// `NAME@unit,unit` → (`NAME`, `unit,unit`).
+fn split_units(key: &str) -> (&str, &str) {
     match key.split_once('@') {
-        Some((name, unit)) if !name.is_empty() && !unit.is_empty() => (name, Some(unit)),
-        _ => (key, None),
+        Some((name, units)) if !name.is_empty() && !units.is_empty() => (name, units),
+        _ => (key, ""),
     }
+}
+
+/// What only looks like a unit tells keys apart.
+fn each_unit(units: &str) -> impl Iterator<Item = &str> {
+    units.split(',').filter(|unit| !unit.is_empty() && !unit.starts_with('?'))
+}
+
+/// A definition that is there for others to refer to, and that nobody finds by its name.
+fn is_mark(units: &str) -> bool {
+    units.len() == 16 && units.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
@@ -150,7 +160,7 @@ impl<'d> Builder<'d> {
         let Some((key, user)) = self.user.get(index) else {
             return Type::Opaque { name: String::new() };
         };
-        let name = if key.starts_with(UNNAMED) { "" } else { split_unit(key).0 };
+        let name = if key.starts_with(UNNAMED) { "" } else { split_units(key).0 };
         let opaque = Type::Opaque { name: name.to_owned() };
         match self.assembly.begin(index) {
             Begin::Done(built) => return Type::Struct(built),
@@ -186,7 +196,7 @@ impl<'d> Builder<'d> {
 
     fn ty(&mut self, reference: &Reference<'d>, hops: u8) -> Type {
         let name = reference.name.as_deref().unwrap_or("");
-        let opaque = Type::Opaque { name: split_unit(name).0.to_owned() };
+        let opaque = Type::Opaque { name: split_units(name).0.to_owned() };
         match &*reference.kind {
             "base" => match self.base.get(name) {
                 Some((_, _, "void")) => Type::Void,
@@ -224,7 +234,7 @@ impl<'d> Builder<'d> {
         }
         let to = end.filter(|end| matches!(&*end.kind, "struct" | "union" | "class"));
         let to = to.and_then(|to| to.name.as_deref()).filter(|name| !name.starts_with(UNNAMED));
-        Type::Pointer { size, to: to.map(|name| split_unit(name).0.to_owned()), depth }
+        Type::Pointer { size, to: to.map(|name| split_units(name).0.to_owned()), depth }
     }
 
     fn symbol_size(&mut self, entry: &SymbolEntry<'d>) -> u64 {

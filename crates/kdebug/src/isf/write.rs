@@ -5,7 +5,7 @@ use super::json::{
     UserType,
 };
 use crate::layers::Types;
-use crate::source::{Endian, Symbol};
+use crate::source::Endian;
 use crate::types::{Struct, StructKind, Type};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -18,12 +18,19 @@ const MAX_UNITS: usize = 16;
 
 /// Writes everything that `types` holds, ready to be loaded again in its place.
 ///
-/// What the format has no word for is lost: units of a name that has one definition only, sections
-/// of symbols, and symbols of modules, which have no address.
+/// What the format has no word for is lost: units of a definition that more than 16 of them share, which then comes from a header
+/// and is asked for by none of them, which symbols are global, and the files that all of it came from.
 pub fn write(types: &Types) -> String {
     let mut writer = Writer { endian: endian(types), ..Writer::default() };
+    // All keys first: structs refer to each other.
+    let mut planned = Vec::new();
     for (name, definitions) in types.all_structs() {
-        writer.definitions(name, definitions);
+        for (index, definition) in definitions.iter().enumerate() {
+            planned.push((writer.plan(name, definition, index == 0), definition));
+        }
+    }
+    for (key, definition) in planned {
+        writer.entry(key, definition);
     }
     let document = Document {
         metadata: Metadata {
@@ -37,7 +44,7 @@ pub fn write(types: &Types) -> String {
         user_types: Ordered(writer.user_types),
     };
     // Writing to memory cannot fail, and no key is anything but a string.
-    serde_json::to_string_pretty(&document).unwrap_or_default()
+    serde_json::to_string(&document).unwrap_or_default()
 }
 
 fn endian(types: &Types) -> &'static str {
@@ -59,8 +66,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 struct Writer {
     endian: &'static str,
     user_types: Vec<(super::json::Text<'static>, UserType<'static>)>,
-    /// Layouts already written, by their names, with their keys.
-    written: BTreeMap<String, Vec<(Arc<Struct>, String)>>,
+    /// Layouts with the keys that they have or will have, by their names.
+    known: BTreeMap<String, Vec<(Arc<Struct>, String)>>,
     keys: BTreeSet<String>,
     base: BTreeMap<String, (u64, bool, &'static str)>,
     /// Enumerations that members refer to, with their sizes.
@@ -68,33 +75,24 @@ struct Writer {
 }
 
 impl Writer {
-    fn definitions(&mut self, name: &str, definitions: &[Arc<Struct>]) {
-        for definition in definitions {
-            // Under a typedef's name the struct may have a tag of its own.
-            if definition.name != name {
-                self.entry(name.to_owned(), definition);
-            }
+    /// The key of a definition that is to be found by `name`.
+    fn plan(&mut self, name: &str, definition: &Arc<Struct>, is_first: bool) -> String {
+        let units = match definition.units.len() {
+            0..=MAX_UNITS => definition.units.as_slice(),
+            _ if is_first => &[],
+            _ => definition.units.get(..MAX_UNITS).unwrap_or_default(),
+        };
+        let key = free_key(name, units, &mut self.keys);
+        // A typedef's struct may have a tag of its own, by which others refer to it.
+        if definition.name == name {
+            self.known.entry(name.to_owned()).or_default().push((Arc::clone(definition), key.clone()));
         }
-        if let [only] = definitions {
-            self.key(only);
-            return;
-        }
-        for definition in definitions {
-            if definition.units.is_empty() {
-                self.key(definition);
-            }
-            for unit in definition.units.iter().take(MAX_UNITS) {
-                self.entry(format!("{}@{unit}", definition.name), definition);
-            }
-        }
-        if let Some(first) = definitions.first() {
-            self.entry(first.name.clone(), first);
-        }
+        key
     }
 
-    /// The key of a struct, which is written now unless it was already.
+    /// The key of a struct inside another, which is written now unless it has one.
     fn key(&mut self, layout: &Arc<Struct>) -> String {
-        let known = self.written.get(&layout.name).into_iter().flatten();
+        let known = self.known.get(&layout.name).into_iter().flatten();
         if let Some((_, key)) = known.into_iter().find(|(known, _)| known.same_layout(layout)) {
             return key.clone();
         }
@@ -106,16 +104,14 @@ impl Writer {
         } else {
             layout.name.clone()
         };
-        self.entry(key.clone(), layout);
+        if self.keys.insert(key.clone()) {
+            self.known.entry(layout.name.clone()).or_default().push((Arc::clone(layout), key.clone()));
+            self.entry(key.clone(), layout);
+        }
         key
     }
 
     fn entry(&mut self, key: String, layout: &Arc<Struct>) {
-        if !self.keys.insert(key.clone()) {
-            return;
-        }
-        let written = self.written.entry(layout.name.clone()).or_default();
-        written.push((Arc::clone(layout), key.clone()));
         let mut fields = Vec::new();
         let mut names = BTreeSet::new();
         for (index, member) in layout.members.iter().enumerate() {
@@ -225,28 +221,39 @@ fn symbols(types: &Types, writer: &mut Writer) -> Ordered<'static, SymbolEntry<'
     let mut entries = Vec::new();
     let mut keys = BTreeSet::new();
     for (name, symbols) in types.all_symbols() {
-        let of_kernel = |symbol: &&Symbol| {
-            types.sources().get(symbol.source).is_some_and(|source| source.module.is_none())
-        };
-        for symbol in symbols.iter().filter(of_kernel) {
-            let key = match &symbol.unit {
-                Some(unit) if symbols.len() > 1 => format!("{name}@{unit}"),
-                _ => name.to_owned(),
+        for symbol in symbols {
+            let place = match (&symbol.module, &symbol.section) {
+                (None, None) => None,
+                (Some(module), Some(section)) => Some(format!("{module}:{section}")),
+                // Nobody can tell where it is.
+                _ => continue,
             };
-            if !keys.insert(key.clone()) {
-                continue;
-            }
-            let linkage_name = (key != name).then(|| name.to_owned().into());
+            let key = free_key(name, symbol.unit.as_slice(), &mut keys);
+            let linkage_name = place.or_else(|| (key != name).then(|| name.to_owned())).map(Into::into);
             let ty = (symbol.size > 0).then(|| {
                 let byte = writer.base(1, false);
                 wrapped("array", byte, Some(symbol.size))
             });
-            let constant_data = types.constant(name).map(|data| STANDARD.encode(data).into());
+            let constant_data = types.constant(name).filter(|_| symbol.module.is_none());
+            let constant_data = constant_data.map(|data| STANDARD.encode(data).into());
             let entry = SymbolEntry { address: symbol.value, ty, linkage_name, constant_data };
             entries.push((key.into(), entry));
         }
     }
     Ordered(entries)
+}
+
+/// `name`, or `name@unit,unit`; where that is taken, with a number that is no unit.
+fn free_key(name: &str, units: &[String], keys: &mut BTreeSet<String>) -> String {
+    let usable = |unit: &&String| !unit.is_empty() && !unit.starts_with('?') && !unit.contains([',', '@']);
+    let units: Vec<&str> = units.iter().filter(usable).map(String::as_str).collect();
+    let plain = if units.is_empty() { name.to_owned() } else { format!("{name}@{}", units.join(",")) };
+    if keys.insert(plain.clone()) {
+        return plain;
+    }
+    let joint = if units.is_empty() { '@' } else { ',' };
+    let mut numbered = (2u64..).map(|number| format!("{plain}{joint}?{number}"));
+    numbered.find(|key| keys.insert(key.clone())).unwrap_or(plain)
 }
 
 fn named(kind: &'static str, name: String) -> Reference<'static> {
