@@ -15,6 +15,9 @@ pub enum Error {
     /// The core file cannot be opened or understood.
     #[error("{0}")]
     Core(#[source] vmcore::Error),
+    /// No slice of the core can be written.
+    #[error("{0}")]
+    Slice(#[source] vmcore::write::WriteError),
     /// A file that should hold type information cannot be read.
     #[error("reading {}", path.display())]
     Read {
@@ -145,6 +148,9 @@ impl Error {
             }
             Error::NoKernelFile { .. } => "name the kernel's file itself with a further -d",
             Error::Pipe { .. } => "write it to a file first",
+            Error::Slice(vmcore::write::WriteError::Format { .. }) => {
+                "ELF files hold every machine's memory: try --format elf"
+            }
             Error::Mismatch { .. } | Error::Displaced => {
                 "use the debuginfo of the kernel that crashed, or --force to go on regardless"
             }

@@ -131,7 +131,13 @@ impl Kernel {
     /// What memory and types tell about the kernel.
     #[must_use]
     pub fn kernel_info(&self) -> KernelSummary {
-        let log = self.log().unwrap_or_default();
+        self.summary_with(self.log())
+    }
+
+    /// The same with this log, or without one. The kernel's own is not read.
+    #[must_use]
+    pub fn summary_with(&self, log: Option<KernelLog>) -> KernelSummary {
+        let log = log.unwrap_or_default();
         let skip = log.lines.len().saturating_sub(LOG_TAIL);
         let uts = self
             .view

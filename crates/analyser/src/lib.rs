@@ -73,6 +73,7 @@ mod open;
 mod pairing;
 mod record;
 mod report;
+pub mod slice;
 mod target;
 mod time;
 mod traces;

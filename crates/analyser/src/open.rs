@@ -43,6 +43,8 @@ pub struct OpenOptions {
     pub phys_base: Option<u64>,
     /// Read with `pread` instead of mapping the core.
     pub no_mmap: bool,
+    /// Write down what is read, for [`Kernel::write_slice`] in this format.
+    pub record_reads: Option<crate::slice::Format>,
 }
 
 impl OpenOptions {
@@ -52,7 +54,11 @@ impl OpenOptions {
         }
         self.cores.iter().try_for_each(|path| no_pipe(path))?;
         let options = vmcore::OpenOptions { no_mmap: self.no_mmap, ..Default::default() };
-        vmcore::Vmcore::open(&self.cores, &options).map_err(Error::Core)
+        let mut core = vmcore::Vmcore::open(&self.cores, &options).map_err(Error::Core)?;
+        if let Some(format) = self.record_reads {
+            core.record_reads(format).map_err(Error::Slice)?;
+        }
+        Ok(core)
     }
 
     fn read_vmcoreinfo(&self) -> Result<Option<vmcore::Vmcoreinfo>> {

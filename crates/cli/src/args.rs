@@ -57,6 +57,14 @@ Examples:
   ltt-kdump events trace1 --cpu 0 --cpu 2 --channel kernel
   ltt-kdump events trace1 --json | jq -r .name | sort | uniq -c";
 
+const SLICE_EXAMPLES: &str = "\
+Examples:
+  ltt-kdump slice vmcore -d vmlinux -o small --bytes --no-log
+                                              for a bug report: the traces, and nobody's memory
+  ltt-kdump slice vmcore -d vmlinux -o small --format kdump-zstd
+  ltt-kdump extract small -d vmlinux -o rescued
+                                              the same from the slice";
+
 /// Gets the last trace events out of a dead Linux kernel
 ///
 /// Reads a crash dump of a kernel that was traced with LTTng 0.x, finds the trace buffers in its memory, and writes them as trace
@@ -85,6 +93,7 @@ pub(crate) enum Command {
     Events(Events),
     Check(Check),
     Repair(Repair),
+    Slice(Slice),
     Completions(Completions),
     #[command(hide = true)]
     Man(Man),
@@ -273,6 +282,42 @@ pub(crate) struct Repair {
     pub(crate) threads: Option<u16>,
 }
 
+/// Write a small core with only what this program reads of a large one
+///
+/// Reads all that the other commands would, and writes the pages that were read as a core of its own, at the same addresses. Info, ls,
+/// events and extract do the same with it as with CORE; that is tried before the file gets its name. For bug reports: with --bytes,
+/// every byte that was not read is zero, with --no-log the kernel's log is not in it either. What is in it then are the traces
+/// themselves and what leads to them: the names of kernel and host, page tables, and of the lists of modules, of processes and the files
+/// they had open, and of the files in debugfs what was looked at. Processors' registers are left out always. It is to be opened with
+/// the same type information.
+#[derive(Debug, Group)]
+#[command(override_usage = "ltt-kdump slice [OPTIONS] --debuginfo <DEBUGINFO> --output <FILE> <CORE>...")]
+#[command(after_help = SLICE_EXAMPLES, after_long_help = format!("{SLICE_EXAMPLES}\n\n{}", exit::HELP))]
+pub(crate) struct Slice {
+    /// The crash dump; several files are the parts of one split dump, in any order
+    #[arg(value_name = "CORE", required = true, value_hint = ValueHint::FilePath)]
+    pub(crate) cores: Vec<PathBuf>,
+
+    /// The file to create
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+
+    /// The file's format
+    #[arg(long, value_enum, default_value_t = SliceFormat::KdumpZlib)]
+    pub(crate) format: SliceFormat,
+
+    /// Zero every byte that was not read
+    #[arg(long)]
+    pub(crate) bytes: bool,
+
+    /// Leave the kernel's log out
+    #[arg(long)]
+    pub(crate) no_log: bool,
+
+    #[command(flatten)]
+    pub(crate) kernel: KernelOptions,
+}
+
 /// Print a completion script for a shell
 #[derive(Debug, Group)]
 pub(crate) struct Completions {
@@ -338,6 +383,23 @@ pub(crate) enum Layout {
     Beside,
     /// The core's part in crash/ inside the trace
     CrashSubdir,
+}
+
+/// Formats of cores that are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SliceFormat {
+    /// ELF core, for every machine; keeps the addresses of its program headers
+    Elf,
+    /// kdump-compressed, pages as they are
+    KdumpRaw,
+    /// kdump-compressed, zlib
+    KdumpZlib,
+    /// kdump-compressed, LZO
+    KdumpLzo,
+    /// kdump-compressed, snappy
+    KdumpSnappy,
+    /// kdump-compressed, zstd
+    KdumpZstd,
 }
 
 /// Ways to the buffers.

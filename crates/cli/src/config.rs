@@ -24,6 +24,7 @@ pub(crate) fn open(cores: Vec<PathBuf>, options: &KernelOptions, needs_types: bo
         kaslr: options.kaslr,
         phys_base: options.phys_base,
         no_mmap: options.no_mmap,
+        record_reads: None,
     })
 }
 

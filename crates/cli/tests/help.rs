@@ -43,6 +43,11 @@ fn help_of_extract() {
 }
 
 #[test]
+fn help_of_slice() {
+    ltt_kdump().args(["slice", "--help"]).assert().success().stdout_eq(snapshot("help-slice"));
+}
+
+#[test]
 fn help_of_the_commands_for_traces_on_disk() {
     for command in ["events", "check", "repair"] {
         let expected = snapshot(&format!("help-{command}"));
@@ -109,6 +114,7 @@ fn manual_pages_and_completions_are_written() {
             "ltt-kdump-info.1",
             "ltt-kdump-ls.1",
             "ltt-kdump-repair.1",
+            "ltt-kdump-slice.1",
             "ltt-kdump.1",
             "ltt-kdump.bash",
             "ltt-kdump.fish",

@@ -15,6 +15,39 @@ pub enum Error {
         /// What is there.
         found: &'static str,
     },
+    /// There is something under the name of the file to create.
+    #[error("output {}: expected a new name, found {found}", path.display())]
+    FileExists {
+        /// The output.
+        path: PathBuf,
+        /// What is there.
+        found: &'static str,
+    },
+    /// The file's path does not end in a name, or is empty.
+    #[error("output {:?}: expected the name of a file to create", path.display().to_string())]
+    FileUnnamed {
+        /// The output.
+        path: PathBuf,
+    },
+    /// A slice cannot be written, or not be opened.
+    #[error("slice {}", path.display())]
+    Slice {
+        /// The output.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<analyser::Error>,
+    },
+    /// A slice does not tell what the core does.
+    #[error("slice {}: expected what the core tells, {expected:?}, found {found:?}", path.display())]
+    SliceDiffers {
+        /// The output.
+        path: PathBuf,
+        /// What the core tells.
+        expected: String,
+        /// What the slice tells.
+        found: String,
+    },
     /// The output would replace the folder the program runs in.
     #[error("output {}: the current folder cannot be replaced", path.display())]
     OutputIsCurrent {
@@ -157,7 +190,14 @@ impl Error {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Error::OutputExists { .. } => "nothing is ever overwritten; choose a new name".to_owned(),
+            Error::OutputExists { .. } | Error::FileExists { .. } => {
+                "nothing is ever overwritten; choose a new name".to_owned()
+            }
+            Error::FileUnnamed { .. } => "choose a name for a new file".to_owned(),
+            Error::Slice { source, .. } => return source.hint(),
+            Error::SliceDiffers { .. } => {
+                "an ELF file tells more than the other formats: try --format elf; it is a defect if that fails too".to_owned()
+            }
             Error::OutputIsCurrent { .. } | Error::OutputUnnamed { .. } => {
                 "choose a name for a new folder".to_owned()
             }

@@ -53,6 +53,11 @@
 //! file that changes is written anew beside the old one and renamed over it. Whenever that stops, by a kill or a power cut, each file is the
 //! old or the new one, and running it again does the rest; running it once more changes nothing.
 //!
+//! # Slices
+//!
+//! A [`Slice`] is a core of what the commands read of another, for a bug report: see its module's picture. The one file that is written
+//! gets its name when it was opened and told the same.
+//!
 //! # Names
 //!
 //! Trace and file names come from the dead kernel and may hold anything. Each becomes one path component, the same one
@@ -76,10 +81,12 @@ mod inplace;
 mod join;
 mod lock;
 mod name;
+mod newfile;
 mod plan;
 mod progress;
 mod report;
 mod session;
+mod slice;
 mod source;
 mod write;
 
@@ -95,3 +102,4 @@ pub use progress::{Progress, Silent};
 pub use report::{
     Bytes, BytesByState, MetadataReport, Report, StreamReport, SubBuffers, Totals, TraceReport,
 };
+pub use slice::{Slice, SliceOptions, SliceReport};

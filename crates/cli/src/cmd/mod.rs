@@ -10,6 +10,7 @@ mod into;
 mod ls;
 mod man;
 mod repair;
+mod slice;
 
 use std::path::Path;
 
@@ -32,6 +33,7 @@ pub(crate) fn run(args: Args) -> Result<Exit> {
         Command::Events(args) => events::run(args, json),
         Command::Check(args) => check::run(&args, json),
         Command::Repair(args) => repair::run(args, json, verbose > 0),
+        Command::Slice(args) => slice::run(args, json),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
     }

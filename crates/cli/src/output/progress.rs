@@ -35,6 +35,30 @@ impl Bar {
     }
 }
 
+/// A bar over pages. Gone when dropped.
+pub(crate) struct Pages(ProgressBar);
+
+impl Pages {
+    pub(crate) fn start() -> Pages {
+        let bar = ProgressBar::new(0);
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} pages") {
+            bar.set_style(style);
+        }
+        Pages(bar)
+    }
+
+    pub(crate) fn set(&self, done: u64, all: u64) {
+        self.0.set_length(all);
+        self.0.set_position(done);
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
 impl Progress for Bar {
     fn advance(&self, bytes: u64, file: &str) {
         self.0.inc(bytes);
