@@ -25,9 +25,14 @@ say "BOOT $scenario"
 if [ "$scenario" = dump ]; then # the second kernel, started by the panic of the first
   mount -t ext4 /dev/vdc /dump || fail "mounting /dump"
   time cp /proc/vmcore /dump/elf || fail "copying /proc/vmcore"
-  time makedumpfile -c -d 31 /proc/vmcore /dump/kdump-zlib || fail "makedumpfile -c"
-  time makedumpfile -l -d 31 /proc/vmcore /dump/kdump-lzo || fail "makedumpfile -l"
-  time makedumpfile -F -l -d 31 /proc/vmcore > /dump/flattened || fail "makedumpfile -F"
+  # -d 31: without pages that are free, zero, cached or of user space.
+  save() { time makedumpfile -d 31 "$@" || fail "makedumpfile $*"; }
+  save -c /proc/vmcore /dump/kdump-zlib
+  save -l /proc/vmcore /dump/kdump-lzo
+  save /proc/vmcore /dump/kdump-raw
+  save -E /proc/vmcore /dump/elf-filtered
+  save -l --split /proc/vmcore /dump/split.1 /dump/split.2
+  save -l -F /proc/vmcore > /dump/flattened
   ls -l /dump
   umount /dump
   say DONE

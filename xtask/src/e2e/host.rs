@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::command::{command, output};
 
-/// Programs that are run, and the Debian package of each.
+/// Programs that are run (and a library that the kernel's build programs load), and the Debian package of each.
 const PROGRAMS: &[(&str, &str)] = &[
     ("apt-get", "apt"),
     ("babeltrace2", "babeltrace2"),
@@ -16,6 +16,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("dpkg-deb", "dpkg"),
     ("e2fsck", "e2fsprogs"),
     ("gcc-12", "gcc-12"),
+    ("libelf.so.1", "libelf1"),
     ("make", "make"),
     ("mke2fs", "e2fsprogs"),
     ("qemu-system-x86_64", "qemu-system-x86"),
@@ -23,8 +24,16 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("tar", "tar"),
 ];
 
-/// Folders that hold programs, also for users whose PATH lacks those of the administrator.
-const FOLDERS: &[&str] = &["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+/// Folders that hold them, also for users whose PATH lacks those of the administrator.
+const FOLDERS: &[&str] = &[
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+    "/usr/lib/x86_64-linux-gnu",
+];
 
 /// Installs what is missing; needs root only if something is.
 pub(crate) fn prepare() -> Result<()> {

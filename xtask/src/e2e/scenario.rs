@@ -54,8 +54,17 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
 ];
 
-/// The cores that the second kernel writes.
-const KDUMP_FILES: &[&str] = &["elf", "kdump-zlib", "kdump-lzo", "flattened"];
+/// The files that the second kernel writes.
+const KDUMP_FILES: &[&str] =
+    &["elf", "elf-filtered", "flattened", "kdump-lzo", "kdump-raw", "kdump-zlib", "split.1", "split.2"];
+
+/// A core in one format.
+#[derive(Debug, Clone)]
+pub(crate) struct Core {
+    pub(crate) format: String,
+    /// More than one of a split dump.
+    pub(crate) files: Vec<PathBuf>,
+}
 
 /// What is kept of a guest.
 #[derive(Debug)]
@@ -68,16 +77,23 @@ impl Recording {
         Recording { folder: place.path("recordings").join(name) }
     }
 
-    /// The cores of the same memory, ELF first.
-    pub(crate) fn cores(&self) -> Result<Vec<(String, PathBuf)>> {
+    /// The cores of the same memory, ELF first. Files that are named alike up to a dot are parts of one core.
+    pub(crate) fn cores(&self) -> Result<Vec<Core>> {
         let folder = self.folder.join("cores");
-        let mut cores = Vec::new();
+        let mut files = Vec::new();
         for entry in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
-            let path = entry.with_context(|| format!("reading {}", folder.display()))?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            cores.push((name, path));
+            files.push(entry.with_context(|| format!("reading {}", folder.display()))?.path());
         }
-        cores.sort_by_key(|(name, _)| (name != "elf", name.clone()));
+        files.sort();
+        let mut cores: Vec<Core> = Vec::new();
+        for file in files {
+            let format = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            match cores.last_mut() {
+                Some(core) if core.format == format => core.files.push(file),
+                _ => cores.push(Core { format, files: vec![file] }),
+            }
+        }
+        cores.sort_by_key(|core| core.format != "elf");
         Ok(cores)
     }
 
@@ -158,4 +174,23 @@ fn dump_and_go_on(machine: &mut Machine, paging: bool, recording: &Recording, da
     disk::take_folders(&copy, &recording.at_crash())?;
     disk::take_folders(data, &recording.folder.join("truth"))?;
     remove(&copy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_core() {
+        let folder = std::env::temp_dir().join(format!("ltt-kdump-cores-{}", std::process::id()));
+        make_folder(&folder.join("cores")).unwrap();
+        for name in ["split.2", "a-first", "split.1", "elf"] {
+            fs::write(folder.join("cores").join(name), "").unwrap();
+        }
+        let cores = Recording { folder: folder.clone() }.cores().unwrap();
+        let seen: Vec<(&str, usize)> =
+            cores.iter().map(|core| (core.format.as_str(), core.files.len())).collect();
+        assert_eq!(seen, [("elf", 1), ("a-first", 1), ("split", 2)]);
+        remove(&folder).unwrap();
+    }
 }

@@ -63,11 +63,10 @@ pub(crate) fn words(words: &[&dyn AsRef<OsStr>]) -> Vec<OsString> {
     words.iter().map(|word| word.as_ref().to_owned()).collect()
 }
 
-/// The same with `-d` and each source of types behind.
-pub(crate) fn with_types(first: &[&dyn AsRef<OsStr>], sources: &[PathBuf]) -> Vec<OsString> {
-    let mut args = words(first);
-    for source in sources {
-        args.extend(words(&[&"-d", source]));
-    }
+/// `COMMAND FILES… -d TYPES…`.
+pub(crate) fn on_core(name: &str, core: &[PathBuf], types: &[PathBuf]) -> Vec<OsString> {
+    let mut args = words(&[&name]);
+    args.extend(core.iter().map(OsString::from));
+    args.extend(types.iter().flat_map(|source| words(&[&"-d", source])));
     args
 }

@@ -5,15 +5,15 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use super::compare::{Extent, Figures, Remains, compare, consistent, union};
 use super::modules;
 use super::packages::Kernel;
 use super::place::{Place, fresh_folder};
 use super::report::Report;
-use super::scenario::Recording;
-use super::tool::{Outcome, Tool, with_types, words};
+use super::scenario::{Core, Recording};
+use super::tool::{Outcome, Tool, on_core, words};
 use super::trace::{Trace, find};
 use super::tree;
 use super::viewer::{View, in_a_row, view};
@@ -64,18 +64,18 @@ impl<'a> Verify<'a> {
     /// Does every check of the scenario.
     pub(crate) fn run(mut self) -> Result<()> {
         let cores = self.recording.cores()?;
-        let Some((first, core)) = cores.first().cloned() else { return Ok(()) };
+        let Some(core) = cores.first() else { bail!("expected cores of {}, found none", self.scenario) };
         let reference = self.work.join("extracted");
-        let result = self.info(&core);
-        self.add(&first, "info", result);
-        let result = self.extract(&core, &self.types, &reference);
+        let result = self.info(core);
+        self.add(&core.format, "info", result);
+        let result = self.extract(core, &reference);
         let is_there = result.is_ok();
-        self.add(&first, "extract", result);
+        self.add(&core.format, "extract", result);
         if is_there {
             self.other_cores(&cores, &reference);
-            self.other_types(&first, &core, &reference);
-            self.slice(&first, &core, &reference);
-            self.sessions(&first, &core, &reference);
+            self.other_types(core, &reference);
+            self.slice(core, &reference);
+            self.sessions(core, &reference);
         }
         self.disk_alone();
         Ok(())
@@ -86,8 +86,10 @@ impl<'a> Verify<'a> {
     }
 
     /// `info` lists the sessions.
-    fn info(&self, core: &Path) -> Check {
-        let outcome = self.expect(&with_types(&[&"info", &"--json", &core], &self.types))?;
+    fn info(&self, core: &Core) -> Check {
+        let mut args = on_core("info", &core.files, &self.types);
+        args.extend(words(&[&"--json"]));
+        let outcome = self.expect(&args)?;
         let json: serde_json::Value =
             serde_json::from_str(&outcome.stdout).map_err(|error| vec![format!("expected JSON: {error}")])?;
         let names: Vec<&str> = list(&json, "sessions").map(|session| text(session, "name")).collect();
@@ -100,8 +102,8 @@ impl<'a> Verify<'a> {
     }
 
     /// Extracts everything to `output`.
-    fn extract(&self, core: &Path, sources: &[PathBuf], output: &Path) -> Check {
-        let outcome = self.expect(&with_types(&[&"extract", &core, &"-o", &output], sources))?;
+    fn extract(&self, core: &Core, output: &Path) -> Check {
+        let outcome = self.extracting(&core.files, &self.types, output, &[])?;
         let folders = folders(output)?;
         let missing: Vec<String> = SESSIONS
             .iter()
@@ -115,55 +117,65 @@ impl<'a> Verify<'a> {
         }
     }
 
+    fn extracting(
+        &self,
+        core: &[PathBuf],
+        types: &[PathBuf],
+        output: &Path,
+        more: &[OsString],
+    ) -> Check<Outcome> {
+        let mut args = on_core("extract", core, types);
+        args.extend(words(&[&"-o", &output]));
+        args.extend_from_slice(more);
+        self.expect(&args)
+    }
+
     /// Every other format of the same memory gives the same files.
-    fn other_cores(&mut self, cores: &[(String, PathBuf)], reference: &Path) {
-        for (format, core) in cores.iter().skip(1) {
-            let output = self.work.join(format!("extracted-{format}"));
-            let result = self.same(core, &self.types, &output, reference);
-            self.add(format, "extract: the same files", result);
+    fn other_cores(&mut self, cores: &[Core], reference: &Path) {
+        for core in cores.iter().skip(1) {
+            let result = self.same(&core.files, &self.types, &core.format, reference);
+            self.add(&core.format, "extract: the same files", result);
         }
     }
 
     /// So do other sources of types.
-    fn other_types(&mut self, format: &str, core: &Path, reference: &Path) {
+    fn other_types(&mut self, core: &Core, reference: &Path) {
         let profile = self.work.join("profile.json");
-        let args = with_types(&[&"profile", &"-o", &profile], &self.types);
+        let mut args = on_core("profile", &[], &self.types);
+        args.extend(words(&[&"-o", &profile]));
         let result = self.expect(&args).map(|outcome| format!("{:.1} s", outcome.took.as_secs_f64()));
-        self.add(format, "profile", result);
+        self.add(&core.format, "profile", result);
         let kernel_alone = self.types.iter().take(1).cloned().collect();
-        let sources = [
-            ("of a profile", vec![profile]),
-            ("of the kernel alone", kernel_alone),
-            ("of the core alone", vec![]),
-        ];
-        for (name, sources) in sources {
-            let output = self.work.join(format!("extracted-types-{}", name.replace(' ', "-")));
-            let result = self.same(core, &sources, &output, reference);
-            self.add(format, &format!("types {name}: the same files"), result);
+        for (name, types) in [("profile", vec![profile]), ("kernel-alone", kernel_alone)] {
+            let result = self.same(&core.files, &types, name, reference);
+            self.add(&core.format, &format!("types of {}: the same files", name.replace('-', " ")), result);
         }
     }
 
     /// A slice of the core is enough.
-    fn slice(&mut self, format: &str, core: &Path, reference: &Path) {
+    fn slice(&mut self, core: &Core, reference: &Path) {
         let slice = self.work.join("slice");
-        let args = with_types(&[&"slice", &core, &"-o", &slice], &self.types);
+        let mut args = on_core("slice", &core.files, &self.types);
+        args.extend(words(&[&"-o", &slice]));
         let result = self.expect(&args).and_then(|_| {
             let size = fs::metadata(&slice).map_or(0, |metadata| metadata.len());
-            let output = self.work.join("extracted-slice");
-            let same = self.same(&slice, &self.types, &output, reference)?;
-            Ok(format!("{size} bytes, {same}"))
+            let same = self.same(&[slice], &self.types, "slice", reference)?;
+            Ok(format!("{} KiB, {same}", size >> 10))
         });
-        self.add(format, "slice: the same files", result);
+        self.add(&core.format, "slice: the same files", result);
     }
 
-    fn same(&self, core: &Path, sources: &[PathBuf], output: &Path, reference: &Path) -> Check {
-        let outcome = self.expect(&with_types(&[&"extract", &core, &"-o", &output], sources))?;
-        let files = tree::same(reference, output)?;
+    /// Extracts to a folder named after `what`, and compares it with the reference.
+    fn same(&self, core: &[PathBuf], types: &[PathBuf], what: &str, reference: &Path) -> Check {
+        let output = self.work.join(format!("extracted-{what}"));
+        let outcome = self.extracting(core, types, &output, &[])?;
+        let files = tree::same(reference, &output)?;
         Ok(format!("{files} files in {:.1} s", outcome.took.as_secs_f64()))
     }
 
     /// Each session that was extracted, and what it makes of the trace on disk.
-    fn sessions(&mut self, format: &str, core: &Path, reference: &Path) {
+    fn sessions(&mut self, core: &Core, reference: &Path) {
+        let format = core.format.as_str();
         let sessions = match folders(reference) {
             Ok(sessions) => sessions,
             Err(wrong) => return self.add(format, "sessions", Err(wrong)),
@@ -221,9 +233,9 @@ impl<'a> Verify<'a> {
     }
 
     /// The trace that was on disk, continued from the core, against the tracer's.
-    fn join(&self, name: &str, core: &Path, extracted: &Path, output: &Path) -> Check {
+    fn join(&self, name: &str, core: &Core, extracted: &Path, output: &Path) -> Check {
         let disk = self.recording.at_crash().join(name);
-        self.expect(&with_types(&[&"extract", &core, &"--into", &disk, &"-o", &output], &self.types))?;
+        self.extracting(&core.files, &self.types, output, &words(&[&"--into", &disk]))?;
         let joined = read(output)?;
         let truth = self.truth(name).map(|folder| read(&folder)).transpose()?;
         let disk = Trace::read_torn(&disk).map_err(one)?;
