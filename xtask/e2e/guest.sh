@@ -171,7 +171,8 @@ panic) # The last number written is told before the end, and the second kernel w
   kill $ticker
   wait $ticker 2>/dev/null
   echo "last words" > /proc/lttng-logger
-  say "TICKS $(cat /run/ticks)"
+  # The answer says that the host has read it: what is still on its way to the console dies with the kernel.
+  wait_for_host "TICKS $(cat /run/ticks)"
   echo 1 > /proc/sys/kernel/sysrq
   echo c > /proc/sysrq-trigger
   ;;

@@ -142,6 +142,7 @@ pub(crate) fn record(place: &mut Place, kernel: &Kernel, scenario: &Scenario) ->
             End::Panic => {
                 let ticks = machine.wait_for("TICKS")?;
                 fs::write(folder.join("ticks"), ticks).context("writing the number of ticks")?;
+                machine.answer()?;
                 machine.wait_for("DONE")?;
                 machine.wait_for_end()?;
                 disk::take_folders(&data, &recording.at_crash())?;
