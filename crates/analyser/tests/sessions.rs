@@ -164,7 +164,7 @@ fn every_release_on_every_machine() {
                         format!("{release:?}, {bits} bits {endian:?}, overwrite {overwrite}, {crash:?}");
                     let tracer = Tracer::new(release).machine(bits, endian).overwrite(overwrite).crash(crash);
                     // Every second time the ring has been filled more than once.
-                    let events = if crash as usize % 2 == 0 { 60 } else { 500 };
+                    let events = if (crash as usize).is_multiple_of(2) { 60 } else { 500 };
                     check(&tracer.events(events).build(), release, Routes::ALL, &label);
                 }
             }

@@ -92,7 +92,8 @@ pub(crate) fn streams<'k>(
         state: packet.state(),
         position: packet.position(),
         unread: packet.is_unread(),
-        reserved: packet.reserved().max(packet.used()),
+        // What is behind the events of a closed packet is nobody's.
+        reserved: if packet.closed() { packet.used() } else { packet.reserved().max(packet.used()) },
     };
     session
         .streams()

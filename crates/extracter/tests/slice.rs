@@ -88,7 +88,8 @@ fn seen(kernel: &Kernel) -> Seen {
     );
     let scratch = tempfile::tempdir().unwrap();
     let output = scratch.path().join("out");
-    let report = Plan::new(kernel, (&traces, &sessions), &Options::new(&output)).unwrap().run(&Silent).unwrap();
+    let report =
+        Plan::new(kernel, (&traces, &sessions), &Options::new(&output)).unwrap().run(&Silent).unwrap();
     let mut report = serde_json::to_value(report).unwrap();
     report.as_object_mut().unwrap().remove("output").unwrap();
     let mut files = BTreeMap::new();

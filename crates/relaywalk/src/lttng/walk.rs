@@ -142,7 +142,10 @@ impl Assembly<'_> {
             }
             return number;
         }
-        let number = self.sessions.len();
+        // Its buffers may have been found before it.
+        let remains =
+            |known: &Gathered| known.info.is_none() && known.uuid.is_some() && known.uuid == info.uuid;
+        let number = self.sessions.iter().position(remains).unwrap_or(self.sessions.len());
         self.by_addr.insert(info.addr, Some(number));
         let place = format!("session {}", printable(&info));
         let metadata = info.metadata(self.kernel).unwrap_or_else(|loss| {
@@ -155,13 +158,19 @@ impl Assembly<'_> {
         let links = info.channels.clone();
         let metadata_channel = info.metadata_channel(self.kernel);
         let halves = [Some(info.addr), info.public];
-        self.sessions.push(Gathered {
-            uuid: info.uuid,
-            info: Some(info),
-            channels: Vec::new(),
-            metadata,
-            found_by: route,
-        });
+        if let Some(remains) = self.sessions.get_mut(number) {
+            remains.info = Some(info);
+            remains.metadata = metadata.or(remains.metadata.take());
+            remains.found_by |= route;
+        } else {
+            self.sessions.push(Gathered {
+                uuid: info.uuid,
+                info: Some(info),
+                channels: Vec::new(),
+                metadata,
+                found_by: route,
+            });
+        }
         for link in links {
             match ChannelInfo::of_link(self.kernel, link) {
                 Ok(Some(mut channel)) => {
@@ -189,8 +198,12 @@ impl Assembly<'_> {
         let Some(gathered) = self.sessions.get_mut(session) else { return };
         if let Some(Some((session, number))) = self.rings.get(&channel.ring.addr).copied() {
             let known = self.sessions.get_mut(session).and_then(|session| session.channels.get_mut(number));
-            if let Some((_, found_by)) = known {
+            if let Some((known, found_by)) = known {
                 *found_by |= route;
+                // So far there may have been no more than its ring.
+                if known.addr.is_null() && !channel.addr.is_null() {
+                    *known = channel;
+                }
             }
             return;
         }

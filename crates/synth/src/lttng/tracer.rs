@@ -25,6 +25,7 @@ pub struct Tracer {
     pub(crate) crash: Crash,
     pub(crate) reader: Reader,
     pub(crate) listed: bool,
+    pub(crate) declared: usize,
     pub(crate) seed: u64,
 }
 
@@ -47,6 +48,7 @@ impl Tracer {
             crash: Crash::Quiet,
             reader: Reader::Absent,
             listed: true,
+            declared: 1,
             seed: 1,
         }
     }
@@ -123,6 +125,12 @@ impl Tracer {
         self
     }
 
+    /// Events that the metadata declare; only the first is ever recorded.
+    pub fn declared(mut self, events: usize) -> Tracer {
+        self.declared = events;
+        self
+    }
+
     /// Seed of everything random.
     pub fn seed(mut self, seed: u64) -> Tracer {
         self.seed = seed;
@@ -136,7 +144,7 @@ impl Tracer {
     }
 
     pub(crate) fn metadata(&self) -> String {
-        tsdl::text(self.release, self.arch.facts().abi, &self.uuid(), "s1")
+        tsdl::text(self.release, self.arch.facts().abi, &self.uuid(), "s1", self.declared)
     }
 
     /// Runs the tracer and leaves the kernel's memory as the crash found it.

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::release::Release;
 use crate::abi::{Abi, Endian};
 
-/// The text, without its first line.
-pub(crate) fn text(release: Release, abi: Abi, uuid: &[u8; 16], session: &str) -> String {
+/// The text, without its first line, with so many events.
+pub(crate) fn text(release: Release, abi: Abi, uuid: &[u8; 16], session: &str, events: usize) -> String {
     let hex: Vec<String> = uuid.iter().map(|byte| format!("{byte:02x}")).collect();
     let uuid =
         [&hex[..4], &hex[4..6], &hex[6..8], &hex[8..10], &hex[10..]].map(|part| part.concat()).join("-");
@@ -57,6 +57,12 @@ pub(crate) fn text(release: Release, abi: Abi, uuid: &[u8; 16], session: &str) -
         "struct event_header_compact {{\n\tenum : integer {{ size = 5; align = 1; signed = false; }} {{ compact = 0 ... 30, extended = 31 }} id;\n\tvariant <id> {{\n\t\tstruct {{\n\t\t\t{short} timestamp;\n\t\t}} compact;\n\t\tstruct {{\n\t\t\tuint32_t id;\n\t\t\t{whole} timestamp;\n\t\t}} extended;\n\t}} v;\n}} align(8);\n\n"
     );
     text.push_str("stream {\n\tid = 0;\n\tevent.header := struct event_header_compact;\n\tpacket.context := struct packet_context;\n};\n\n");
-    text.push_str("event {\n\tname = \"synth_event\";\n\tid = 0;\n\tstream_id = 0;\n\tfields := struct {\n\t\tuint32_t _value;\n\t\tuint16_t __data_length;\n\t\tuint8_t _data[ __data_length ];\n\t};\n};\n\n");
+    for id in 0..events {
+        let name = if id == 0 { "synth_event".to_owned() } else { format!("never_{id}") };
+        _ = write!(
+            text,
+            "event {{\n\tname = \"{name}\";\n\tid = {id};\n\tstream_id = 0;\n\tfields := struct {{\n\t\tuint32_t _value;\n\t\tuint16_t __data_length;\n\t\tuint8_t _data[ __data_length ];\n\t}};\n}};\n\n"
+        );
+    }
     text
 }
