@@ -12,7 +12,7 @@
 //!     ..Default::default()
 //! })?;
 //! let names = kernel.traces(Routes::ALL).traces.len(); // or any other work
-//! let written = kernel.write_slice(Format::Elf, Keep::Bytes, std::fs::File::create("small")?, &mut |_, _| {})?;
+//! let written = kernel.write_slice(&[], Format::Elf, Keep::Bytes, std::fs::File::create("small")?, &mut |_, _| {})?;
 //! println!("{names} traces are found in {} pages", written.pages);
 //! # Ok(())
 //! # }
@@ -27,7 +27,8 @@ use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 
 impl Kernel {
-    /// Writes the memory that was read so far, by opening and by all work since, as a core of its own.
+    /// Writes the memory that was read so far, by opening and by all work since, as a core of its own; and what was read of `others`, which
+    /// are the same core opened with other type information.
     ///
     /// The same work on it finds the same. `progress` is told how many pages are written, and of how many.
     ///
@@ -35,11 +36,13 @@ impl Kernel {
     /// [`record_reads`](crate::OpenOptions::record_reads) the core is empty. Cost: each page is read and encoded once.
     pub fn write_slice(
         &self,
+        others: &[Kernel],
         format: Format,
         keep: Keep,
         out: impl Write + Seek,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Written> {
-        vmcore::write::slice(self.core(), format, keep, out, progress).map_err(Error::Slice)
+        let reads = others.iter().fold(self.core().reads(), |reads, other| reads.and(other.core().reads()));
+        vmcore::write::slice(self.core(), reads, format, keep, out, progress).map_err(Error::Slice)
     }
 }

@@ -289,7 +289,7 @@ pub(crate) struct Repair {
 /// every byte that was not read is zero, with --no-log the kernel's log is not in it either. What is in it then are the traces
 /// themselves and what leads to them: the names of kernel and host, page tables, and of the lists of modules, of processes and the files
 /// they had open, and of the files in debugfs what was looked at. Processors' registers are left out always. It is to be opened with
-/// the same type information.
+/// the same type information, or with the first of it.
 #[derive(Debug, Group)]
 #[command(override_usage = "ltt-kdump slice [OPTIONS] --debuginfo <DEBUGINFO> --output <FILE> <CORE>...")]
 #[command(after_help = SLICE_EXAMPLES, after_long_help = format!("{SLICE_EXAMPLES}\n\n{}", exit::HELP))]

@@ -59,8 +59,8 @@ fn slice(
     let kernel = Kernel::open(&open).unwrap_or_else(|error| panic!("{}: {error}", core.display()));
     let options = SliceOptions { output: output.to_path_buf(), format, keep, log };
     let label = format!("{} {format} {keep:?}", core.display());
-    let slice = Slice::read(&kernel, &options).unwrap();
-    let report = slice.write(&open, &mut |_, _| {}).unwrap_or_else(|error| panic!("{label}: {error:?}"));
+    let slice = Slice::read(&kernel, &open, &options).unwrap();
+    let report = slice.write(&mut |_, _| {}).unwrap_or_else(|error| panic!("{label}: {error:?}"));
     assert_eq!(report.file_bytes, fs::metadata(output).unwrap().len(), "{label}");
     report
 }
@@ -133,17 +133,21 @@ impl Seen {
 fn check(core: &Path, types: &[PathBuf], formats: &[Format], same_headers: impl Fn(Format) -> bool) {
     let scratch = tempfile::tempdir().unwrap();
     for &format in formats {
-        let look = |core: &Path| {
+        let look = |core: &Path, types: &[PathBuf]| {
             let seen = seen(&open(core, types, None));
             if same_headers(format) { seen } else { seen.without_headers() }
         };
-        let expected = look(core);
+        let expected = look(core, types);
+        let bare = (types.len() > 1).then(|| look(core, &types[..1]));
         let mut lengths = Vec::new();
         for keep in [Keep::Pages, Keep::Bytes] {
             let label = format!("{} {format} {keep:?}", core.display());
             let path = scratch.path().join(format!("{lengths:?}-{format}"));
             let report = slice(core, types, &path, format, keep, true);
-            expected.assert_equals(&look(&path), &label);
+            expected.assert_equals(&look(&path, types), &label);
+            if let Some(bare) = &bare {
+                bare.assert_equals(&look(&path, &types[..1]), &format!("{label}, the kernel's types alone"));
+            }
             let again = scratch.path().join("again");
             let second = slice(&path, types, &again, format, keep, true);
             assert!(fs::read(&again).unwrap() == fs::read(&path).unwrap(), "{label}: the slice of the slice");
@@ -202,7 +206,7 @@ fn a_dump_in_two_files_becomes_one() {
         keep: Keep::Bytes,
         log: true,
     };
-    Slice::read(&kernel, &options).unwrap().write(&open_parts, &mut |_, _| {}).unwrap();
+    Slice::read(&kernel, &open_parts, &options).unwrap().write(&mut |_, _| {}).unwrap();
     seen(&kernel).assert_equals(&seen(&open(&output, &types, None)), "split");
 }
 
@@ -313,7 +317,7 @@ fn nothing_else_is_in_a_slice_of_bytes() {
         let kernel = open(&core, &types, Some(format));
         let again =
             SliceOptions { output: scratch.path().join("never"), format, keep: Keep::Bytes, log: true };
-        let _ = Slice::read(&kernel, &again).unwrap();
+        let _ = Slice::read(&kernel, &options(&core, &types, Some(format)), &again).unwrap();
         let reads = kernel.core().reads().ranges;
         let part = vmcore::Vmcore::open(&[&path], &vmcore::OpenOptions::default()).unwrap();
         let (mut kept, mut zeroed) = (0, 0);
@@ -365,19 +369,19 @@ fn nothing_is_overwritten_and_nothing_left_behind() {
     let output = scratch.path().join("small");
     fs::write(&output, "precious").unwrap();
     let format = Format::Elf;
+    let right = self::options(&core, &types, Some(format));
     let kernel = open(&core, &types, Some(format));
     let options = SliceOptions { output: output.clone(), format, keep: Keep::Pages, log: true };
-    let error = Slice::read(&kernel, &options).unwrap_err();
+    let error = Slice::read(&kernel, &right, &options).unwrap_err();
     assert!(error.to_string().ends_with("expected a new name, found a file"), "{error}");
     fs::remove_file(&output).unwrap();
     // Types of another machine: the slice does not open with them, so there is none.
     let wrong = self::options(&core, &[workspace("fixtures/types-2.6.27-i386.isf.json")], Some(format));
-    let error = Slice::read(&kernel, &options).unwrap().write(&wrong, &mut |_, _| {}).unwrap_err();
+    let error = Slice::read(&kernel, &wrong, &options).unwrap().write(&mut |_, _| {}).unwrap_err();
     assert!(matches!(error, extracter::Error::Slice { .. }), "{error}");
     assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
     // Nothing was recorded: the slice is empty and cannot be opened.
     let blind = open(&core, &types, None);
-    let right = self::options(&core, &types, Some(format));
-    assert!(Slice::read(&blind, &options).unwrap().write(&right, &mut |_, _| {}).is_err());
+    assert!(Slice::read(&blind, &right, &options).unwrap().write(&mut |_, _| {}).is_err());
     assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
 }

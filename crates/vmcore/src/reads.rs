@@ -15,6 +15,17 @@ pub struct Reads {
 }
 
 impl Reads {
+    /// What was read here or there. A byte that could be read anywhere is not missing.
+    #[must_use]
+    pub fn and(mut self, other: Reads) -> Reads {
+        self.ranges.extend(other.ranges);
+        self.ranges = crate::extents::merge(self.ranges);
+        let missing: BTreeMap<u64, PageError> =
+            self.missing.iter().chain(&other.missing).map(|(addr, cause)| (addr.0, *cause)).collect();
+        self.missing = missing.into_iter().map(|(addr, cause)| (PhysAddr(addr), cause)).collect();
+        self
+    }
+
     /// Number of bytes that were read.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -110,6 +121,17 @@ mod tests {
         assert_eq!(reads.ranges, [0x1ff0..0x2000, u64::MAX - 1..u64::MAX]);
         assert_eq!(reads.missing, [(PhysAddr(0x2004), PageError::Excluded)]);
         assert_eq!(reads.bytes(), 17);
+    }
+
+    #[test]
+    fn reads_of_two_are_joined() {
+        let missing = |at: u64| vec![(PhysAddr(at), PageError::Absent)];
+        let one = Reads { ranges: vec![0..4, 8..12], missing: missing(0x3000) };
+        let two = Reads { ranges: vec![4..6, 20..21], missing: missing(0x2000) };
+        let both = one.clone().and(two.clone());
+        assert_eq!(both.ranges, [0..6, 8..12, 20..21]);
+        assert_eq!(both.missing, [missing(0x2000), missing(0x3000)].concat());
+        assert_eq!(both, two.and(one));
     }
 
     proptest! {

@@ -41,7 +41,8 @@ fn sliced(bytes: &[u8], reads: &[(u64, usize)], format: Format, keep: Keep) -> (
     }
     let mut out = Cursor::new(Vec::new());
     let mut last = (0, 0);
-    let written = slice(&core, format, keep, &mut out, &mut |done, all| last = (done, all)).unwrap();
+    let written =
+        slice(&core, core.reads(), format, keep, &mut out, &mut |done, all| last = (done, all)).unwrap();
     assert_eq!(last.0, last.1);
     let out = out.into_inner();
     assert_eq!(out.len() as u64, written.file_bytes, "{format}");

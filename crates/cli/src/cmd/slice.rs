@@ -24,11 +24,11 @@ pub(crate) fn run(args: Slice, as_json: bool) -> Result<Exit> {
     let phase = Phase::start("reading what the commands read");
     let keep = if args.bytes { Keep::Bytes } else { Keep::Pages };
     let options = SliceOptions { output: args.output, format, keep, log: !args.no_log };
-    let slice = extracter::Slice::read(&kernel, &options)?;
+    let slice = extracter::Slice::read(&kernel, &open, &options)?;
     drop(phase);
     let report = {
         let bar = Pages::start();
-        slice.write(&open, &mut |done, all| bar.set(done, all))?
+        slice.write(&mut |done, all| bar.set(done, all))?
     };
     if as_json {
         json::print(&report)?;

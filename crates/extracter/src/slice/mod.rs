@@ -39,7 +39,12 @@ pub struct Slice<'k> {
     kernel: &'k Kernel,
     file: NewFile,
     options: SliceOptions,
-    account: Account,
+    /// How the core was opened, and what it told.
+    account: (OpenOptions, Account),
+    /// The same with the kernel's own type information alone.
+    bare: Option<(OpenOptions, Account)>,
+    /// As it was opened for that.
+    others: Vec<Kernel>,
 }
 
 impl<'k> Slice<'k> {
@@ -50,34 +55,48 @@ impl<'k> Slice<'k> {
         NewFile::check(output).map(|_| ())
     }
 
-    /// Reads all that any command would, from every trace and session by every route.
+    /// Reads all that any command would, from every trace and session by every route. `kernel` was opened with `open`.
+    ///
+    /// With several files of type information all is read once more with the first alone, if that is not a module's: who gets the slice
+    /// may have no more.
     ///
     /// Errors: as [`Slice::check`]. Cost: reads each sub-buffer once for each route.
-    pub fn read(kernel: &'k Kernel, options: &SliceOptions) -> Result<Slice<'k>> {
+    pub fn read(kernel: &'k Kernel, open: &OpenOptions, options: &SliceOptions) -> Result<Slice<'k>> {
         let file = NewFile::check(&options.output)?;
-        Ok(Slice { kernel, file, account: Account::of(kernel, options.log), options: options.clone() })
+        let account = (open.clone(), Account::of(kernel, options.log));
+        let first = kernel.types().sources().first().filter(|source| source.module.is_none());
+        let mut alone = open.clone();
+        alone.debuginfo.truncate(1);
+        let is_several = open.debuginfo.len() > 1;
+        let other = first.filter(|_| is_several).and_then(|_| Kernel::open(&alone).ok());
+        let bare = other.as_ref().map(|other| (alone, Account::of(other, options.log)));
+        let (options, others) = (options.clone(), other.into_iter().collect());
+        Ok(Slice { kernel, file, options, account, bare, others })
     }
 
-    /// Writes the slice, opens it with the same `open` options, and gives it its name if it tells the same as the core.
+    /// Writes the slice, opens it in the same way, and gives it its name if it tells the same as the core.
     ///
     /// Errors: the output cannot be written; the slice does not tell the same. Then nothing is left behind. Cost: each page is read and
     /// encoded once; type information is read again.
-    pub fn write(self, open: &OpenOptions, progress: &mut dyn FnMut(u64, u64)) -> Result<SliceReport> {
-        let Slice { kernel, file, options, account } = self;
+    pub fn write(self, progress: &mut dyn FnMut(u64, u64)) -> Result<SliceReport> {
+        let Slice { kernel, file, options, account, bare, others } = self;
         let shown = file.shown().to_path_buf();
         let failed = |source| Error::Slice { path: shown.clone(), source: Box::new(source) };
         let stage = file.stage()?;
-        let written =
-            kernel.write_slice(options.format, options.keep, stage.file(), progress).map_err(failed)?;
+        let written = kernel
+            .write_slice(&others, options.format, options.keep, stage.file(), progress)
+            .map_err(failed)?;
         stage.file().sync_all().map_err(while_doing("syncing", &shown))?;
 
-        let open =
-            OpenOptions { cores: vec![stage.path().to_path_buf()], record_reads: None, ..open.clone() };
-        let again = Kernel::open(&open).map_err(failed)?;
-        if let Some((expected, found)) = account.difference(&Account::of(&again, options.log)) {
-            return Err(Error::SliceDiffers { path: shown, expected, found });
+        for (open, account) in bare.iter().chain([&account]) {
+            let cores = vec![stage.path().to_path_buf()];
+            let open = OpenOptions { cores, record_reads: None, ..open.clone() };
+            let again = Account::of(&Kernel::open(&open).map_err(failed)?, options.log);
+            if let Some((expected, found)) = account.difference(&again) {
+                return Err(Error::SliceDiffers { path: shown, expected, found });
+            }
         }
-        drop(again);
+        let (_, account) = account;
         let report = SliceReport {
             output: shown.display().to_string(),
             format: options.format.to_string(),

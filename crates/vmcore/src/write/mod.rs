@@ -1,7 +1,7 @@
 //! Small cores: of a large one, what somebody read of it, at the same addresses.
 //!
 //! ```text
-//!   Vmcore::record_reads(format) ──► any work on it ──► slice(…) ──► a core in which the same work reads the same bytes
+//!   Vmcore::record_reads(format) ──► any work on it ──► slice(reads) ──► a core in which the same work reads the same bytes
 //! ```
 //!
 //! What is in a slice:
@@ -32,7 +32,7 @@ mod kdump;
 mod notes;
 mod pages;
 
-use crate::{Codec, MemoryError, Vmcore};
+use crate::{Codec, MemoryError, Reads, Vmcore};
 use pages::Pages;
 use std::fmt;
 use std::io::{self, Seek, Write};
@@ -99,7 +99,7 @@ pub enum WriteError {
     Io(#[from] io::Error),
 }
 
-/// Writes what was read of `core` since [`Vmcore::record_reads`], which was given the same format.
+/// Writes `reads` of `core`: those [since](Vmcore::reads) its [`Vmcore::record_reads`], which was given the same format, and any others.
 ///
 /// `out` is written from its position 0 on, and must be empty. `progress` is told the number of pages written so far,
 /// and how many there are.
@@ -109,12 +109,13 @@ pub enum WriteError {
 /// Cost: reads and encodes each page once. In memory: 8 bytes for each page, 32 in a kdump-compressed file.
 pub fn slice(
     core: &Vmcore,
+    reads: Reads,
     format: Format,
     keep: Keep,
     out: impl Write + Seek,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Written, WriteError> {
-    let pages = Pages::new(core, keep);
+    let pages = Pages::new(core, reads, keep);
     let mut out = io::BufWriter::with_capacity(1 << 20, out);
     let file_bytes = match format {
         Format::Elf => elf::write(&pages, &mut out, progress)?,

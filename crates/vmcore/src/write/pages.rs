@@ -18,8 +18,8 @@ pub(super) struct Pages<'a> {
 }
 
 impl<'a> Pages<'a> {
-    pub(super) fn new(core: &'a Vmcore, keep: Keep) -> Pages<'a> {
-        let (reads, size) = (core.reads(), core.page_size().max(1));
+    pub(super) fn new(core: &'a Vmcore, reads: Reads, keep: Keep) -> Pages<'a> {
+        let size = core.page_size().max(1);
         let mut frames: Vec<u64> = Vec::new();
         for range in &reads.ranges {
             // Two ranges may lie in one page.
