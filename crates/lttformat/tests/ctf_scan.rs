@@ -105,7 +105,7 @@ fn each_kind_of_damage_costs_one_packet() {
         (&|file| file[third.start + 4] ^= 1, "packet header: expected the trace's uuid, found another one"),
         (
             &|file| file[third.start + 20] = 7,
-            "packet header: expected the id of a stream that the metadata declares, found 7",
+            "expected a packet of the file's stream, found one of another",
         ),
         (&header(24, 3), "expected a packet of the file's stream, found one of another"),
         (&header(40, 5), "expected an end after the begin"),

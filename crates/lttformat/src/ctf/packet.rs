@@ -9,6 +9,10 @@ pub const PACKET_MAGIC: u32 = 0xc1fc_1fc1;
 
 const WHAT: &str = "packet header";
 
+/// Cycles by which an event may be later than its packet's end: about a millisecond. Zeros in place of an event are later by 2^26
+/// cycles on average.
+const LATE: u64 = 1 << 20;
+
 /// Packet header and packet context, in host order. `None`: the packets of this trace have no such field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PacketHeader {
@@ -106,6 +110,17 @@ impl PacketHeader {
             *place = uuid.0;
         }
         Ok(())
+    }
+
+    /// Time after which there is no event of this packet, in clock cycles; `u64::MAX` if its end is not known.
+    ///
+    /// A moment after its end: tracers before 2.9.13, 2.10.10 and 2.11 read the clock for the end, and then took the event of an interrupt
+    /// in.
+    pub fn latest_event(&self) -> u64 {
+        if self.is_open() || self.timestamp_end == 0 {
+            return u64::MAX;
+        }
+        self.timestamp_end.saturating_add(LATE)
     }
 
     /// Whether the tracer has not closed the packet: sizes and end are not known.

@@ -20,10 +20,7 @@ pub struct Tally {
 /// Decodes all events of the packet at the start of `packet`, whose header and stream are known. Events after the packet's
 /// end are taken for damage if that end is known.
 pub fn tally(stream: &StreamClass, header: &PacketHeader, packet: &[u8]) -> Tally {
-    let mut decoder = Decoder::begin(stream, header, packet);
-    if !header.is_open() && header.timestamp_end != 0 {
-        decoder = decoder.not_after(header.timestamp_end);
-    }
+    let mut decoder = Decoder::begin(stream, header, packet).not_after(header.latest_event());
     let mut tally = Tally { events: 0, first_time: None, last_time: None, end: 0, stop: None };
     for event in decoder.by_ref() {
         match event {
