@@ -1,16 +1,18 @@
 //! `cargo xtask ci`: the same steps on a laptop and on the build machine.
 
+use std::ffi::OsStr;
+
 use anyhow::Result;
 
 use crate::run::cargo;
-use crate::{layers, licences};
+use crate::{layers, licences, test};
 
 pub(crate) fn run() -> Result<()> {
     cargo(&["fmt", "--all", "--check"], &[])?;
     layers::check()?;
     licences::check()?;
     cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"], &[])?;
-    cargo(&["doc", "--workspace", "--no-deps", "--locked"], &[("RUSTDOCFLAGS", "-D warnings")])?;
+    cargo(&["doc", "--workspace", "--no-deps", "--locked"], &[("RUSTDOCFLAGS", OsStr::new("-D warnings"))])?;
     // The second command of the README.
-    cargo(&["test", "--workspace", "--locked"], &[])
+    test::run_all()
 }

@@ -9,6 +9,7 @@
 //! | `e2e [ARGS]` | boots, traces and crashes real kernels and compares what is extracted with what they wrote (`docs/e2e.md`) |
 //! | `fuzz [SECONDS]` | runs every fuzz target for a while (nightly toolchain and `cargo-fuzz`) |
 //! | `man DIR` | writes manual pages and shell completions |
+//! | `test [ARGS]` | all tests, with the programs that some compare with, which it installs or unpacks on Debian |
 
 mod bench;
 mod ci;
@@ -18,7 +19,9 @@ mod layers;
 mod licences;
 mod man;
 mod metadata;
+mod readers;
 mod run;
+mod test;
 
 use std::process::ExitCode;
 
@@ -46,6 +49,7 @@ fn dispatch(command: &str, rest: &[String]) -> Result<()> {
         "e2e" => e2e::run(rest),
         "fuzz" => fuzz::run(rest),
         "man" => man::run(rest),
-        other => bail!("expected ci, layers, licences, bench, e2e, fuzz or man, found {other:?}"),
+        "test" => test::run(rest),
+        other => bail!("expected ci, layers, licences, bench, e2e, fuzz, man or test, found {other:?}"),
     }
 }

@@ -1,5 +1,6 @@
 //! Running one command from the workspace root.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -12,7 +13,7 @@ pub(crate) fn workspace_root() -> PathBuf {
 }
 
 /// Runs `cargo` with `args` in the workspace root; a failing exit status is an error.
-pub(crate) fn cargo(args: &[&str], env: &[(&str, &str)]) -> Result<()> {
+pub(crate) fn cargo(args: &[&str], env: &[(&str, &OsStr)]) -> Result<()> {
     let shown = format!("cargo {}", args.join(" "));
     eprintln!("xtask: {shown}");
     let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
