@@ -127,6 +127,14 @@ pub enum Error {
         /// The names there are.
         found: String,
     },
+    /// Nobody knows how the events of a trace look.
+    #[error("trace {trace}: {reason}")]
+    NotDecoded {
+        /// Its name.
+        trace: String,
+        /// Why, on one line.
+        reason: String,
+    },
     /// A wall clock time was given for a trace of which it is not known when it was started.
     #[error("expected the begin of CPU 0's metadata, which tells the wall clock, found none")]
     NoWallClock,

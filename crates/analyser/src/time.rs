@@ -34,32 +34,10 @@ impl TraceClock {
     pub fn wall_ns(&self, tsc: u64) -> Option<i128> {
         Some(self.zero? + i128::from(self.ns(tsc)?))
     }
-
-    /// The clock's ns at this wall clock time; `None` if the trace's start is not known, or it is before the clock's zero.
-    pub(crate) fn ns_at_wall(&self, wall_ns: i128) -> Option<u64> {
-        u64::try_from(wall_ns.checked_sub(self.zero?)?).ok()
-    }
-
-    /// The first cycle that is not before `ns`; `None` if the headers declare no frequency, or when no cycle is that late.
-    pub(crate) fn tsc_at(&self, ns: u64) -> Option<u64> {
-        self.ns(0)?;
-        // The function is monotonic: a search needs no second formula that could differ by one.
-        let (mut low, mut high) = (0, u64::MAX);
-        if self.ns(high)? < ns {
-            return None;
-        }
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if self.ns(middle)? < ns { low = middle + 1 } else { high = middle }
-        }
-        Some(low)
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     fn clock(freq: u64, scale: u32) -> TraceClock {
@@ -78,27 +56,11 @@ mod tests {
         assert_eq!(clock.ns(2_000_000), Some(2_000_000));
         assert_eq!(clock.wall_ns(2_000_000), Some(1_000_000_005_000));
         assert_eq!(clock.wall_ns(0), Some(999_998_005_000));
-        assert_eq!(clock.ns_at_wall(1_000_000_005_000), Some(2_000_000));
-        assert_eq!(clock.ns_at_wall(0), None);
     }
 
     #[test]
     fn no_frequency_no_time() {
         let clock = clock(0, 1000);
-        assert_eq!((clock.ns(1), clock.wall_ns(1), clock.tsc_at(1)), (None, None, None));
-    }
-
-    proptest! {
-        #[test]
-        fn first_cycle_of_a_time(freq in 1_u64..5_000_000_000, scale in 1_u32..2000, ns: u64) {
-            let clock = clock(freq, scale);
-            match clock.tsc_at(ns) {
-                Some(tsc) => {
-                    prop_assert!(clock.ns(tsc).unwrap() >= ns);
-                    prop_assert!(tsc == 0 || clock.ns(tsc - 1).unwrap() < ns);
-                }
-                None => prop_assert!(clock.ns(u64::MAX).unwrap() < ns),
-            }
-        }
+        assert_eq!((clock.ns(1), clock.wall_ns(1)), (None, None));
     }
 }

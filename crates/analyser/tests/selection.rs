@@ -9,16 +9,18 @@
 use std::sync::Arc;
 
 use analyser::events::{Events, Selection, Since, What};
+use analyser::lttng::{self, Sessions};
 use analyser::{Directory, Kernel, OpenOptions, Routes, Traces};
 use proptest::prelude::*;
 use synth::disk::DiskTrace;
+use synth::lttng::{Crash, Release, Tracer};
 use synth::{DeadKernel, Endian, Era, Fill, Mode, Reader};
 
 /// An entry, owned.
 #[derive(Clone, Debug, PartialEq)]
 struct Item {
     channel: String,
-    cpu: u32,
+    cpu: Option<u32>,
     tsc: u64,
     ns: u64,
     text: String,
@@ -29,9 +31,9 @@ fn items(mut events: Events<'_>) -> Vec<Item> {
     let mut items = Vec::new();
     while let Some(entry) = events.next() {
         let text = match &entry.what {
-            What::Event { name, id, fields } => {
-                let fields: Vec<_> = fields.clone().map(|field| field.value.to_string()).collect();
-                format!("{} {id} {}", name.escape_ascii(), fields.join(" "))
+            What::Event(event) => {
+                let fields: Vec<_> = event.fields().map(|field| field.value.to_string()).collect();
+                format!("{} {} {}", event.name().escape_ascii(), event.id(), fields.join(" "))
             }
             other => format!("{other:?}"),
         };
@@ -59,7 +61,7 @@ fn select(all: &[Item], selection: &Selection) -> Vec<Item> {
     let taken = |item: &&Item| {
         item.ns >= from
             && (selection.channels.is_empty() || selection.channels.contains(&item.channel))
-            && (selection.cpus.is_empty() || selection.cpus.contains(&item.cpu))
+            && (selection.cpus.is_empty() || item.cpu.is_some_and(|cpu| selection.cpus.contains(&cpu)))
     };
     let mut taken: Vec<Item> = all.iter().filter(taken).cloned().collect();
     if let Some(last) = selection.last {
@@ -234,4 +236,108 @@ fn wall_clock_and_unknown_channels() {
         error.starts_with("expected one of the channels ") && error.ends_with(", found kernels"),
         "{error}"
     );
+}
+
+fn of_sessions(kernel: &Kernel, sessions: &Sessions, selection: &Selection) -> Vec<Item> {
+    let sessions: Vec<_> = sessions.sessions.iter().filter(|session| session.class().is_some()).collect();
+    items(Events::of_sessions(kernel, &sessions, selection).unwrap())
+}
+
+fn of_session_directory(directory: &lttng::Directory, selection: &Selection) -> Vec<Item> {
+    items(Events::of_session_directory(directory, selection).unwrap())
+}
+
+/// The trace of the only session with a stream: its files, and what each holds.
+fn written(kernel: &Kernel, sessions: &Sessions) -> Vec<(String, Vec<u8>)> {
+    let session = sessions.sessions.iter().find(|session| session.streams().next().is_some()).unwrap();
+    let mut files = vec![("metadata".to_owned(), session.metadata().unwrap().file())];
+    for (channel, stream) in session.streams() {
+        let mut recorder = session.recorder(kernel, channel, stream);
+        let packets = stream.packets().iter().flat_map(|packet| recorder.record(packet).bytes.to_vec());
+        files.push((stream.file_name().into_owned(), packets.collect()));
+    }
+    files
+}
+
+fn write(files: &[(String, Vec<u8>)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    folder
+}
+
+/// Buffers that overflow, so that the tracer drops events; and flight recorders.
+fn tracers() -> [Tracer; 4] {
+    use synth::lttng::Reader;
+    let tracer = |release, bits, endian| Tracer::new(release).machine(bits, endian).events(700);
+    [
+        tracer(Release::V2_1, 32, Endian::Big).overwrite(true).crash(Crash::Nested),
+        tracer(Release::V2_5, 64, Endian::Little).events(2000).reader(Reader::Keeps(3)).mapped(true),
+        tracer(Release::V2_8, 64, Endian::Big).crash(Crash::LeftBehind),
+        tracer(Release::V2_13, 64, Endian::Little)
+            .overwrite(true)
+            .sub_buffers(8192, 8)
+            .crash(Crash::Reserved),
+    ]
+}
+
+#[test]
+fn of_sessions_and_their_directories() {
+    for tracer in tracers() {
+        let dead = tracer.build();
+        let kernel = open(&dead.kernel);
+        let sessions = kernel.sessions(Routes::ALL);
+        let all = of_sessions(&kernel, &sessions, &Selection::default());
+        let streams = dead.sessions[0].channels[0].streams.iter();
+        let planted: u64 = streams.flat_map(|stream| &stream.packets).map(|packet| packet.events).sum();
+        assert_eq!(all.iter().filter(|item| item.is_event).count() as u64, planted, "{tracer:?}");
+        assert!(planted > 100 && all.is_sorted_by_key(|item| item.tsc));
+        check(&all, 60, |selection| of_sessions(&kernel, &sessions, selection));
+
+        let folder = write(&written(&kernel, &sessions));
+        let directory = lttng::Directory::open(folder.path()).unwrap();
+        let on_disk = of_session_directory(&directory, &Selection::default());
+        // What a writer left in the ring is no damage of the file, and what was dropped at the end is in no packet.
+        let events = |items: &[Item]| items.iter().filter(|item| item.is_event).cloned().collect::<Vec<_>>();
+        assert!(events(&on_disk) == events(&all), "{tracer:?}");
+        check(&on_disk, 60, |selection| of_session_directory(&directory, selection));
+    }
+}
+
+#[test]
+fn of_torn_session_directories() {
+    let mut cuts = 0;
+    for tracer in tracers() {
+        let kernel = open(&tracer.build().kernel);
+        let whole = written(&kernel, &kernel.sessions(Routes::ALL));
+        for torn in 0..12_usize {
+            let mut files = whole.clone();
+            for (name, bytes) in files.iter_mut().filter(|(name, _)| name != "metadata") {
+                let at = bytes.len() * (torn + name.len() % 2) / 12 / 512 * 512;
+                match torn % 3 {
+                    // Torn off; a hole in it; overwritten.
+                    0 => bytes.truncate(at),
+                    1 => bytes[at..].iter_mut().take(3000).for_each(|byte| *byte = 0),
+                    _ => bytes[at..].iter_mut().take(3000).for_each(|byte| *byte = !*byte),
+                }
+            }
+            let folder = write(&files);
+            let directory = lttng::Directory::open(folder.path()).unwrap();
+            let all = of_session_directory(&directory, &Selection::default());
+            cuts += all.iter().filter(|item| item.text.starts_with("Damaged")).count();
+            for last in [1, 10, 100] {
+                let selection = Selection { last: Some(last), ..Default::default() };
+                let (found, expected) =
+                    (of_session_directory(&directory, &selection), select(&all, &selection));
+                assert!(
+                    found == expected,
+                    "{tracer:?}, torn {torn}, last {last}: {} entries, expected {}",
+                    found.len(),
+                    expected.len()
+                );
+            }
+        }
+    }
+    assert!(cuts > 20, "{cuts}");
 }

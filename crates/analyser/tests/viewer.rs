@@ -18,7 +18,7 @@ use serde_json::Value;
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
 
 /// The id that the viewer takes for an extended form.
-const MISREAD_ID: u16 = 29;
+const MISREAD_ID: u64 = 29;
 
 fn kernel(scenario: &str) -> Kernel {
     let bits = if scenario.contains("i386") { "-i386" } else { "" };
@@ -49,15 +49,15 @@ struct Line {
 impl Line {
     /// `before`: time of the event before it in the same stream.
     fn of(entry: &Entry<'_>, before: u64) -> Option<Line> {
-        let What::Event { name, id, fields } = &entry.what else { return None };
+        let What::Event(event) = &entry.what else { return None };
         let fields: Vec<_> =
-            fields.clone().map(|field| format!("{} = {}", field.name.escape_ascii(), field.value)).collect();
+            event.fields().map(|field| format!("{} = {}", field.name.escape_ascii(), field.value)).collect();
         Some(Line {
-            name: name.escape_ascii().to_string(),
-            cpu: entry.cpu,
+            name: event.name().escape_ascii().to_string(),
+            cpu: entry.cpu.unwrap(),
             channel: entry.channel.to_owned(),
             fields: fields.join(", "),
-            ns: if *id == MISREAD_ID { before } else { entry.ns().unwrap() },
+            ns: if event.id() == MISREAD_ID { before } else { entry.ns().unwrap() },
         })
     }
 
@@ -103,14 +103,14 @@ fn compare(mut events: Events<'_>, viewer: &Value, damaged: usize, label: &str) 
         assert!(entry.tsc >= before, "{label}: {} after {before}", entry.tsc);
         before = entry.tsc;
         match &entry.what {
-            What::Event { .. } => {}
+            What::Event(_) => {}
             What::Damaged { reason, .. } => {
                 damages.push((*reason).to_owned());
                 continue;
             }
             other => panic!("{label}: {other:?}"),
         }
-        let (count, time) = streams.entry((entry.channel.to_owned(), entry.cpu)).or_default();
+        let (count, time) = streams.entry((entry.channel.to_owned(), entry.cpu.unwrap())).or_default();
         *count += 1;
         lines.push(Line::of(&entry, *time).unwrap());
         *time = entry.ns().unwrap();

@@ -55,7 +55,8 @@ Examples:
   ltt-kdump events vmcore -d vmlinux -n 50    the last fifty events before the crash
   ltt-kdump events trace1 --since -5ms        the last five milliseconds of a trace on disk
   ltt-kdump events trace1 --cpu 0 --cpu 2 --channel kernel
-  ltt-kdump events trace1 --json | jq -r .name | sort | uniq -c";
+  ltt-kdump events trace1 --json | jq -r .name | sort | uniq -c
+  ltt-kdump events vmcore -d vmlinux --format babeltrace | diff - <(babeltrace2 --clock-gmt trace1)";
 
 const SLICE_EXAMPLES: &str = "\
 Examples:
@@ -226,6 +227,10 @@ pub(crate) struct Events {
     /// Only this trace of the core; may be repeated
     #[arg(long = "trace", value_name = "NAME")]
     pub(crate) traces: Vec<String>,
+
+    /// How lines look
+    #[arg(long, value_enum, default_value_t = LineFormat::Text)]
+    pub(crate) format: LineFormat,
 
     #[command(flatten)]
     pub(crate) kernel: KernelOptions,
@@ -400,6 +405,15 @@ pub(crate) enum SliceFormat {
     KdumpSnappy,
     /// kdump-compressed, zstd
     KdumpZstd,
+}
+
+/// How events are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LineFormat {
+    /// Date and time, time before the last event, CPU, channel, event
+    Text,
+    /// As `babeltrace2 --clock-gmt` prints them, for scripts and comparisons: traces of LTTng 2.x only
+    Babeltrace,
 }
 
 /// Ways to the buffers.

@@ -1,25 +1,24 @@
 //! What a merge delivers.
 
-use std::fmt;
-
-use lttformat::ltt;
-
-use crate::time::TraceClock;
+use super::Event;
+use super::clock::Clock;
 
 /// One entry of the merged list: an event, or something that is in place of events. Borrows everything.
 #[derive(Clone, Debug)]
 pub struct Entry<'a> {
-    /// Name of the trace, lossy.
+    /// Name of the trace or session, lossy.
     pub trace: &'a str,
     /// Channel as its files are named, without `flight-` and CPU number, lossy: `kernel`, `control/processes`.
     pub channel: &'a str,
-    /// CPU number.
-    pub cpu: u32,
-    /// Time in clock cycles. Of what is no event: that of the event before it in the stream.
+    /// CPU number; `None` for a stream of all CPUs.
+    pub cpu: Option<u32>,
+    /// The traced machine's name, if the trace has it: LTTng 2.x.
+    pub host: Option<&'a str>,
+    /// Time in clock cycles. Of what is no event: that of what is before it in the stream, or the end of its packet.
     pub tsc: u64,
     /// What it is.
     pub what: What<'a>,
-    pub(super) clock: &'a TraceClock,
+    pub(super) clock: &'a Clock,
 }
 
 /// What is at a place in the list.
@@ -27,22 +26,15 @@ pub struct Entry<'a> {
 #[non_exhaustive]
 pub enum What<'a> {
     /// An event.
-    Event {
-        /// Name as announced: bytes that should be text.
-        name: &'a [u8],
-        /// Id within its channel (LTT from 2.3 on) or trace.
-        id: u16,
-        /// Its fields.
-        fields: Fields<'a>,
-    },
-    /// An event of a kind that was never announced; its size is recorded, so that those after it can be decoded.
+    Event(Event<'a>),
+    /// An event of a kind that was never announced; its size is recorded, so that those after it can be decoded. LTT only.
     Unknown {
         /// Id within its channel or trace.
-        id: u16,
+        id: u64,
         /// Bytes of its payload.
         bytes: u64,
     },
-    /// What cannot be decoded: the rest of a sub-buffer.
+    /// What cannot be decoded: the rest of a sub-buffer, or all of a stream.
     Undecoded {
         /// Bytes of events passed over.
         bytes: u64,
@@ -56,10 +48,29 @@ pub enum What<'a> {
         /// What is wrong, on one line, with the place.
         reason: &'a str,
     },
+    /// Events that the tracer dropped while it ran: the buffer was full, or the event too big. LTTng 2.x only; it counts them
+    /// once a packet, so that all that is known of their times is between which packets' ends they are.
+    Discarded {
+        /// How many.
+        events: u64,
+        /// End of the packet before, in clock cycles.
+        from: u64,
+        /// End of the packet that this follows, in clock cycles. The same if they were dropped after that packet, which is the
+        /// last one.
+        to: u64,
+    },
+    /// Whole packets that are not in the stream, by the numbers of those around: overwritten before they were read, or part of what is
+    /// damaged. LTTng from 2.8 on.
+    Missing {
+        /// How many.
+        packets: u64,
+        /// Number of the first of them.
+        first: u64,
+    },
 }
 
 impl Entry<'_> {
-    /// Nanoseconds since the clock's zero, about the time since boot: what the tracer's viewer prints. `None` if the trace
+    /// Nanoseconds since the clock's zero, about the time since boot: what the viewer of LTT prints. `None` if the trace
     /// declares no frequency.
     #[must_use]
     pub fn ns(&self) -> Option<u64> {
@@ -69,71 +80,24 @@ impl Entry<'_> {
     /// Nanoseconds since 1970; `None` if the trace's start is not known.
     #[must_use]
     pub fn wall_ns(&self) -> Option<i128> {
-        self.clock.wall_ns(self.tsc)
+        self.wall_ns_of(self.tsc)
+    }
+
+    /// Nanoseconds since 1970 of another time of the same trace in clock cycles; `None` if the trace's start is not known.
+    #[must_use]
+    pub fn wall_ns_of(&self, tsc: u64) -> Option<i128> {
+        self.clock.wall_ns(tsc)
     }
 
     /// Whether it is an event, of a known kind or not.
     #[must_use]
     pub fn is_event(&self) -> bool {
-        matches!(self.what, What::Event { .. } | What::Unknown { .. })
+        matches!(self.what, What::Event(_) | What::Unknown { .. })
     }
-}
 
-/// Iterator over an event's fields in the order of its format. Decodes as it goes; no allocation.
-#[derive(Clone, Debug)]
-pub struct Fields<'a>(pub(super) ltt::Fields<'a>);
-
-/// One field of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Field<'a> {
-    /// Name as announced: bytes that should be text.
-    pub name: &'a [u8],
-    /// Value.
-    pub value: Value<'a>,
-}
-
-/// Value of a field. [`Display`](fmt::Display) prints it as the tracer's viewer does: strings in quotes, addresses and hexadecimal
-/// numbers with `0x`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Value<'a> {
-    /// Unsigned integer.
-    Unsigned(u64),
-    /// Signed integer.
-    Signed(i64),
-    /// Unsigned integer, to be shown in octal.
-    Octal(u64),
-    /// Unsigned integer or address, to be shown in hexadecimal.
-    Hex(u64),
-    /// Bytes that should be text.
-    Text(&'a [u8]),
-}
-
-impl<'a> Iterator for Fields<'a> {
-    type Item = Field<'a>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Field<'a>> {
-        let (field, value) = self.0.next()?;
-        let value = match (value, field.kind()) {
-            (ltt::Value::Str(text), _) => Value::Text(text),
-            (ltt::Value::I64(value), _) => Value::Signed(value),
-            (ltt::Value::U64(value), ltt::Kind::Octal) => Value::Octal(value),
-            (ltt::Value::U64(value), ltt::Kind::Hex | ltt::Kind::Pointer) => Value::Hex(value),
-            (ltt::Value::U64(value), _) => Value::Unsigned(value),
-        };
-        Some(Field { name: field.name(), value })
-    }
-}
-
-impl fmt::Display for Value<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Value::Unsigned(value) => write!(f, "{value}"),
-            Value::Signed(value) => write!(f, "{value}"),
-            Value::Octal(value) => write!(f, "{value:#o}"),
-            Value::Hex(value) => write!(f, "{value:#x}"),
-            Value::Text(text) => write!(f, "\"{}\"", text.escape_ascii()),
-        }
+    /// Whether it stands for something that was recorded, and cannot be shown.
+    #[must_use]
+    pub fn is_loss(&self) -> bool {
+        matches!(self.what, What::Undecoded { .. } | What::Damaged { .. })
     }
 }

@@ -1,13 +1,15 @@
 //! The merged list.
 
+use super::clock::Clock;
 use super::merge::Merge;
 use super::source::{Source, newest};
-use super::{Entry, Selection, Since, ltt};
+use super::stream::Label;
+use super::{Entry, Selection, Since, ltt, lttng as sources};
 use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
+use crate::lttng::{self, Session};
 use crate::model::Trace;
-use crate::time::TraceClock;
 
 /// The entries of several streams in the order of their times; of equally old ones that of the lower CPU first, then by the
 /// names of the channels.
@@ -22,24 +24,24 @@ use crate::time::TraceClock;
 /// let mut events = Events::of_directory(&directory, &selection)?;
 /// let mut lines = Vec::new();
 /// while let Some(entry) = events.next() {
-///     if let What::Event { name, fields, .. } = &entry.what {
+///     if let What::Event(event) = &entry.what {
 ///         let fields: Vec<_> =
-///             fields.clone().map(|field| format!("{} = {}", field.name.escape_ascii(), field.value)).collect();
-///         lines.push(format!("{} {} {}", entry.cpu, name.escape_ascii(), fields.join(", ")));
+///             event.fields().map(|field| format!("{} = {}", field.name.escape_ascii(), field.value)).collect();
+///         lines.push(format!("{:?} {} {}", entry.cpu, event.name().escape_ascii(), fields.join(", ")));
 ///     }
 /// }
-/// assert_eq!(lines[2], "1 kernel_arch_trap_entry trap_id = 2, ip = 0xffffffff803d7820");
+/// assert_eq!(lines[2], "Some(1) kernel_arch_trap_entry trap_id = 2, ip = 0xffffffff803d7820");
 /// # Ok(())
 /// # }
 /// ```
 pub struct Events<'a> {
     merge: Merge<'a>,
-    clock: Option<TraceClock>,
+    clock: Option<Clock>,
     end: Option<u64>,
 }
 
 /// A stream, and by what it is chosen and sorted.
-type Named<'a> = (ltt::Label, Box<dyn Source + 'a>);
+type Named<'a> = (Label, Box<dyn Source + 'a>);
 
 impl<'a> Events<'a> {
     /// The events of some of a kernel's traces, which share its clock.
@@ -51,21 +53,52 @@ impl<'a> Events<'a> {
         Events::new(streams, selection)
     }
 
+    /// The events of some of a kernel's sessions of LTTng 2.x, which share its clock.
+    ///
+    /// Errors: as [`of_core`](Events::of_core); of none of the sessions can events be decoded. Packets of one that cannot be decoded
+    /// beside others are in the list as such.
+    pub fn of_sessions(
+        kernel: &'a Kernel,
+        sessions: &[&'a Session],
+        selection: &Selection,
+    ) -> Result<Events<'a>> {
+        // A session that never recorded has no metadata, which is nothing to tell.
+        let recorded = sessions.iter().find(|session| session.streams().next().is_some());
+        if let Some(session) = recorded.or(sessions.first())
+            && sessions.iter().all(|session| session.class().is_none())
+        {
+            let trace = session.name().into_owned();
+            return Err(Error::NotDecoded { trace, reason: sources::why_not_decoded(session) });
+        }
+        let streams = sessions.iter().flat_map(|session| sources::of_session(kernel, session)).collect();
+        Events::new(streams, selection)
+    }
+
     /// The events of a trace directory. Errors: as [`of_core`](Events::of_core).
     pub fn of_directory(directory: &'a Directory, selection: &Selection) -> Result<Events<'a>> {
         Events::new(ltt::of_directory(directory), selection)
     }
 
+    /// The events of a trace directory of LTTng 2.x. Errors: as [`of_sessions`](Events::of_sessions).
+    pub fn of_session_directory(
+        directory: &'a lttng::Directory,
+        selection: &Selection,
+    ) -> Result<Events<'a>> {
+        Events::new(sources::of_directory(directory)?, selection)
+    }
+
     fn new(mut streams: Vec<Named<'a>>, selection: &Selection) -> Result<Events<'a>> {
-        let clock = streams.first().map(|(label, _)| label.clock);
+        // One with a frequency, if there is one: all of them count the same cycles.
+        let clocks = || streams.iter().map(|(label, _)| &label.clock);
+        let clock = clocks().find(|clock| clock.ns(0).is_some()).or_else(|| clocks().next()).cloned();
         let end = streams.iter_mut().filter_map(|(_, source)| newest(source.as_mut())).max();
         for wanted in &selection.channels {
             if !streams.iter().any(|(label, _)| super::selection::is_called(&label.channel, wanted)) {
                 return Err(no_channel(wanted, &streams));
             }
         }
-        let from = match (selection.since, clock) {
-            (Some(since), Some(clock)) => start(since, &clock, end)?,
+        let from = match (selection.since, &clock) {
+            (Some(since), Some(clock)) => start(since, clock, end)?,
             _ => 0,
         };
         streams.retain(|(label, _)| selection.takes(&label.channel, label.cpu));
@@ -97,7 +130,7 @@ impl<'a> Events<'a> {
     /// Time of the newest event, of whatever channel and CPU, on the scale of [`Entry::ns`].
     #[must_use]
     pub fn end_ns(&self) -> Option<u64> {
-        self.clock?.ns(self.end?)
+        self.clock.as_ref()?.ns(self.end?)
     }
 }
 
@@ -108,18 +141,14 @@ impl std::fmt::Debug for Events<'_> {
 }
 
 /// The first time in cycles that is wanted.
-fn start(since: Since, clock: &TraceClock, end: Option<u64>) -> Result<u64> {
-    let ns = match since {
-        Since::Trace(ns) => ns,
-        Since::BeforeEnd(ns) => end.and_then(|end| clock.ns(end)).unwrap_or(0).saturating_sub(ns),
-        Since::Wall(ns) => {
-            // A time before the clock's zero takes everything.
-            clock.wall_ns(0).ok_or(Error::NoWallClock)?;
-            clock.ns_at_wall(ns).unwrap_or(0)
+fn start(since: Since, clock: &Clock, end: Option<u64>) -> Result<u64> {
+    match since {
+        Since::Trace(ns) => clock.cycles_at(ns),
+        Since::BeforeEnd(ns) => {
+            clock.cycles_at(end.and_then(|end| clock.ns(end)).unwrap_or(0).saturating_sub(ns))
         }
-    };
-    clock.ns(0).ok_or(Error::NoFrequency)?;
-    Ok(clock.tsc_at(ns).unwrap_or(u64::MAX))
+        Since::Wall(ns) => clock.cycles_at_wall(ns),
+    }
 }
 
 fn no_channel(wanted: &str, streams: &[Named<'_>]) -> Error {

@@ -6,7 +6,7 @@ pub struct Selection {
     /// Channels, by the whole name (`control/processes`) or its last part (`processes`); empty: all. `flight-` in front of a
     /// name is ignored.
     pub channels: Vec<String>,
-    /// CPUs; empty: all.
+    /// CPUs; empty: all, and streams that belong to none.
     pub cpus: Vec<u32>,
     /// No more than this number of events, the newest ones.
     pub last: Option<u64>,
@@ -26,10 +26,10 @@ pub enum Since {
 }
 
 impl Selection {
-    pub(super) fn takes(&self, channel: &str, cpu: u32) -> bool {
+    pub(super) fn takes(&self, channel: &str, cpu: Option<u32>) -> bool {
         let named = |wanted: &String| is_called(channel, wanted);
         (self.channels.is_empty() || self.channels.iter().any(named))
-            && (self.cpus.is_empty() || self.cpus.contains(&cpu))
+            && (self.cpus.is_empty() || cpu.is_some_and(|cpu| self.cpus.contains(&cpu)))
     }
 }
 
@@ -60,8 +60,10 @@ mod tests {
 
     #[test]
     fn nothing_named_is_everything() {
-        assert!(Selection::default().takes("cpu", 3));
+        assert!(Selection::default().takes("cpu", Some(3)));
         let one = Selection { channels: vec!["cpu".into()], cpus: vec![3], ..Default::default() };
-        assert!(one.takes("cpu", 3) && !one.takes("cpu", 2) && !one.takes("control/network", 3));
+        assert!(
+            one.takes("cpu", Some(3)) && !one.takes("cpu", Some(2)) && !one.takes("control/network", Some(3))
+        );
     }
 }

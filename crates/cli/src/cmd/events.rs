@@ -3,16 +3,25 @@
 use std::io;
 use std::path::PathBuf;
 
+use analyser::Routes;
 use analyser::events::{Events, Selection};
-use analyser::{Routes, Trace};
 use anyhow::Result;
 
-use crate::args;
+use super::folder::Folder;
+use crate::args::{self, LineFormat};
 use crate::config;
 use crate::exit::{Exit, NothingFound, Usage};
-use crate::output::event::{Json, Lines, Printer, Text};
+use crate::output::event::{AsBabeltrace, Json, Lines, Printer, Text};
 
 pub(crate) fn run(args: args::Events, as_json: bool) -> Result<Exit> {
+    let form = match (as_json, args.format) {
+        (true, LineFormat::Babeltrace) => {
+            return Err(Usage("--format babeltrace: expected text, found --json").into());
+        }
+        (true, LineFormat::Text) => Form::Json,
+        (false, LineFormat::Text) => Form::Text,
+        (false, LineFormat::Babeltrace) => Form::Babeltrace,
+    };
     let selection =
         Selection { channels: args.channels, cpus: args.cpus, last: args.last, since: args.since };
     match args.inputs.as_slice() {
@@ -21,10 +30,39 @@ pub(crate) fn run(args: args::Events, as_json: bool) -> Result<Exit> {
                 let what = "--trace: expected a core, which may hold several traces, found the folder of one";
                 return Err(Usage(what).into());
             }
-            let directory = super::directory(trace)?;
-            print(Events::of_directory(&directory, &selection)?, false, as_json)
+            match Folder::open(trace)? {
+                Folder::Lttng(directory) => {
+                    super::warn(directory.warnings());
+                    print(Events::of_session_directory(&directory, &selection)?, false, form)
+                }
+                Folder::Ltt(directory) => {
+                    super::warn(directory.warnings());
+                    form.allows_ltt()?;
+                    print(Events::of_directory(&directory, &selection)?, false, form)
+                }
+            }
         }
-        _ => of_core(args.inputs, &args.kernel, &args.traces, &selection, as_json),
+        _ => of_core(args.inputs, &args.kernel, &args.traces, &selection, form),
+    }
+}
+
+/// How events are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Text,
+    Json,
+    Babeltrace,
+}
+
+impl Form {
+    /// Whether events of LTT can be printed so.
+    fn allows_ltt(self) -> Result<(), Usage> {
+        match self {
+            Form::Babeltrace => {
+                Err(Usage("--format babeltrace: expected a trace of LTTng 2.x, found one of LTT 0.x"))
+            }
+            Form::Text | Form::Json => Ok(()),
+        }
     }
 }
 
@@ -33,51 +71,54 @@ fn of_core(
     options: &args::KernelOptions,
     names: &[String],
     selection: &Selection,
-    as_json: bool,
+    form: Form,
 ) -> Result<Exit> {
     let kernel = super::kernel(&config::open(cores, options, true)?)?;
     let traces = kernel.traces(Routes::ALL);
-    let chosen = choose(&traces.traces, names)?;
-    if chosen.is_empty() {
-        return Err(super::nothing(&traces, &kernel.sessions(Routes::ALL)).into());
+    let sessions = kernel.sessions(Routes::ALL);
+    let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+    let chosen: Vec<_> = traces.traces.iter().filter(|trace| wanted(&trace.name())).collect();
+    let recorded: Vec<_> = sessions.sessions.iter().filter(|session| wanted(&session.name())).collect();
+    let known = || {
+        let traces = traces.traces.iter().map(|trace| trace.name());
+        traces.chain(sessions.sessions.iter().map(|session| session.name()))
+    };
+    if let Some(unknown) = names.iter().find(|name| !known().any(|known| known == name.as_str())) {
+        let what = format!("trace {unknown:?}: expected one of {}", known().collect::<Vec<_>>().join(", "));
+        return Err(NothingFound { what, hint: None }.into());
     }
-    print(Events::of_core(&kernel, &chosen, selection)?, chosen.len() > 1, as_json)
+    match (chosen.as_slice(), recorded.as_slice()) {
+        ([], []) => Err(super::nothing(&traces, &sessions).into()),
+        (chosen, []) => {
+            form.allows_ltt()?;
+            print(Events::of_core(&kernel, chosen, selection)?, chosen.len() > 1, form)
+        }
+        ([], recorded) => print(Events::of_sessions(&kernel, recorded, selection)?, recorded.len() > 1, form),
+        _ => Err(Usage(MIXED).into()),
+    }
 }
 
-/// The traces with these names; all if there is no name.
-fn choose<'t>(traces: &'t [Trace], names: &[String]) -> Result<Vec<&'t Trace>> {
-    if names.is_empty() {
-        return Ok(traces.iter().collect());
-    }
-    let mut chosen = Vec::new();
-    for name in names {
-        let before = chosen.len();
-        chosen.extend(traces.iter().filter(|trace| trace.name() == name.as_str()));
-        if chosen.len() == before {
-            let known: Vec<_> = traces.iter().map(Trace::name).collect();
-            let what = format!("trace {name:?}: expected one of {}", known.join(", "));
-            return Err(NothingFound { what, hint: None }.into());
-        }
-    }
-    Ok(chosen)
-}
+/// Nobody compares clocks of different tracers.
+const MIXED: &str =
+    "expected traces of one tracer, found some of LTT 0.x and some of LTTng 2.x: choose with --trace";
 
 /// Prints entry by entry: nothing is kept.
-fn print(mut events: Events<'_>, several: bool, as_json: bool) -> Result<Exit> {
+fn print(mut events: Events<'_>, several: bool, form: Form) -> Result<Exit> {
     let mut out = Lines::new(io::stdout().lock());
     let end = events.end_ns();
-    let mut printer: Box<dyn Printer> = match as_json {
-        true => Box::new(Json { end }),
-        false => Box::new(Text::new(end, several)),
+    let mut printer: Box<dyn Printer> = match form {
+        Form::Json => Box::new(Json { end }),
+        Form::Text => Box::new(Text::new(end, several)),
+        Form::Babeltrace => Box::new(AsBabeltrace::new(several)),
     };
     let mut exit = Exit::Complete;
     while let Some(entry) = events.next() {
-        // Everything else stands for something that cannot be shown.
-        if !entry.is_event() {
+        if entry.is_loss() {
             exit = Exit::Losses;
         }
-        printer.print(&entry, out.line())?;
-        out.end_line()?;
+        if printer.print(&entry, out.line())? {
+            out.end_line()?;
+        }
     }
     out.flush()?;
     Ok(exit)

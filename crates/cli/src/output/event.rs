@@ -1,15 +1,14 @@
 //! Events as lines of text, or as JSON, one object a line. The latter is described in `docs/json.md`.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use analyser::events::{Entry, Fields, Value, What};
+use analyser::events::{Babeltrace, Entry, Event, Field, Value, What};
 use anyhow::Result;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::text::printable;
+use super::text::{count, printable};
 use super::time::Wall;
 
 /// Bytes worth a system call.
@@ -18,21 +17,21 @@ const FULL: usize = 64 << 10;
 /// Lines on their way out, many at a time.
 pub(crate) struct Lines<W> {
     out: W,
-    text: String,
+    text: Vec<u8>,
 }
 
 impl<W: Write> Lines<W> {
     pub(crate) fn new(out: W) -> Lines<W> {
-        Lines { out, text: String::with_capacity(FULL + 4096) }
+        Lines { out, text: Vec::with_capacity(FULL + 4096) }
     }
 
     /// To append the next line to.
-    pub(crate) fn line(&mut self) -> &mut String {
+    pub(crate) fn line(&mut self) -> &mut Vec<u8> {
         &mut self.text
     }
 
     pub(crate) fn end_line(&mut self) -> io::Result<()> {
-        self.text.push('\n');
+        self.text.push(b'\n');
         if self.text.len() < FULL {
             return Ok(());
         }
@@ -40,7 +39,7 @@ impl<W: Write> Lines<W> {
     }
 
     pub(crate) fn flush(&mut self) -> io::Result<()> {
-        self.out.write_all(self.text.as_bytes())?;
+        self.out.write_all(&self.text)?;
         self.text.clear();
         self.out.flush()
     }
@@ -48,8 +47,8 @@ impl<W: Write> Lines<W> {
 
 /// A way to print entries.
 pub(crate) trait Printer {
-    /// Appends an entry to `line`, without a newline.
-    fn print(&mut self, entry: &Entry<'_>, line: &mut String) -> Result<()>;
+    /// Appends an entry to `line`, without a newline. Returns whether there is one to print.
+    fn print(&mut self, entry: &Entry<'_>, line: &mut Vec<u8>) -> Result<bool>;
 }
 
 /// Text: wall clock, seconds before the newest event, CPU, channel, name, fields.
@@ -66,64 +65,125 @@ impl Text {
         Text { end, several, wall: Wall::default() }
     }
 
-    fn time(&mut self, entry: &Entry<'_>, line: &mut String) -> std::fmt::Result {
+    fn time(&mut self, entry: &Entry<'_>, line: &mut Vec<u8>) -> io::Result<()> {
         let Some(ns) = entry.ns() else { return write!(line, "[{} cycles] ", entry.tsc) };
-        line.push('[');
+        line.push(b'[');
         match entry.wall_ns() {
             Some(wall) => self.wall.write(line, wall),
             None => write!(line, "{}.{:09}", ns / 1_000_000_000, ns % 1_000_000_000)?,
         }
-        line.push(']');
+        line.push(b']');
         if let Some(end) = self.end {
             let before = end.abs_diff(ns);
             let sign = if ns > end { '+' } else { '-' };
             write!(line, " ({sign}{}.{:09})", before / 1_000_000_000, before % 1_000_000_000)?;
         }
-        line.push(' ');
+        line.push(b' ');
+        Ok(())
+    }
+
+    /// What is in place of an event.
+    fn what(&mut self, entry: &Entry<'_>, line: &mut Vec<u8>) -> io::Result<()> {
+        match &entry.what {
+            What::Unknown { id, bytes } => write!(line, "<unknown event, id {id}, {bytes} bytes>"),
+            What::Undecoded { bytes, reason } => {
+                write!(line, "<{bytes} bytes of events not decoded: {}>", printable(reason))
+            }
+            What::Damaged { bytes, reason } => {
+                write!(line, "<{bytes} bytes damaged: {}>", printable(reason))
+            }
+            &What::Discarded { events, from, to } => {
+                let events = count(events, "event");
+                write!(line, "<{events} discarded by the tracer ")?;
+                if from == to {
+                    line.extend_from_slice(b"after ");
+                } else {
+                    line.extend_from_slice(b"between ");
+                    self.moment(entry, from, line)?;
+                    line.extend_from_slice(b" and ");
+                }
+                self.moment(entry, to, line)?;
+                line.push(b'>');
+                Ok(())
+            }
+            &What::Missing { packets, first } => {
+                let packets = count(packets, "packet");
+                write!(line, "<{packets} missing, from number {first} on>")
+            }
+            other => write!(line, "<{other:?}>"),
+        }
+    }
+
+    fn moment(&mut self, entry: &Entry<'_>, tsc: u64, line: &mut Vec<u8>) -> io::Result<()> {
+        match entry.wall_ns_of(tsc) {
+            Some(wall) => self.wall.write(line, wall),
+            None => write!(line, "{tsc} cycles")?,
+        }
         Ok(())
     }
 }
 
 impl Printer for Text {
-    fn print(&mut self, entry: &Entry<'_>, line: &mut String) -> Result<()> {
+    fn print(&mut self, entry: &Entry<'_>, line: &mut Vec<u8>) -> Result<bool> {
         self.time(entry, line)?;
-        write!(line, "cpu {} ", entry.cpu)?;
+        if let Some(cpu) = entry.cpu {
+            write!(line, "cpu {cpu} ")?;
+        }
         if self.several {
-            line.push_str(&printable(entry.trace));
-            line.push('/');
+            line.extend_from_slice(printable(entry.trace).as_bytes());
+            line.push(b'/');
         }
-        line.push_str(&printable(entry.channel));
-        line.push_str(": ");
+        line.extend_from_slice(printable(entry.channel).as_bytes());
+        line.extend_from_slice(b": ");
         match &entry.what {
-            What::Event { name, fields, .. } => {
-                push(line, name);
-                let mut before = ": { ";
-                for field in fields.clone() {
-                    line.push_str(before);
-                    push(line, field.name);
-                    write!(line, " = {}", field.value)?;
-                    before = ", ";
-                }
-                line.push_str(if before == ", " { " }" } else { "" });
+            What::Event(event) => {
+                let start = line.len();
+                event.write(line);
+                clean(line, start);
             }
-            What::Unknown { id, bytes } => write!(line, "<unknown event, id {id}, {bytes} bytes>")?,
-            What::Undecoded { bytes, reason } => {
-                write!(line, "<{bytes} bytes of events not decoded: {}>", printable(reason))?;
-            }
-            What::Damaged { bytes, reason } => {
-                write!(line, "<{bytes} bytes damaged: {}>", printable(reason))?
-            }
-            other => write!(line, "<{other:?}>")?,
+            _ => self.what(entry, line)?,
         }
-        Ok(())
+        Ok(true)
     }
 }
 
-/// Bytes that should be a name.
-fn push(line: &mut String, name: &[u8]) {
-    match std::str::from_utf8(name) {
-        Ok(text) => line.push_str(&printable(text)),
-        Err(_) => _ = write!(line, "{}", name.escape_ascii()), // writing to a string cannot fail
+/// Takes from the line, from `start` on, what a terminal would obey.
+fn clean(line: &mut Vec<u8>, start: usize) {
+    let event = line.get(start..).unwrap_or_default();
+    if event.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t')) {
+        return;
+    }
+    let mut text = String::with_capacity(event.len() + 64);
+    for chunk in event.utf8_chunks() {
+        text.push_str(&printable(chunk.valid()));
+        text.extend(chunk.invalid().escape_ascii().map(char::from));
+    }
+    line.truncate(start);
+    line.extend_from_slice(text.as_bytes());
+}
+
+/// The lines of babeltrace 2, events only: what is in place of others is told on standard error, as there.
+pub(crate) struct AsBabeltrace {
+    lines: Babeltrace,
+    /// For everything else.
+    text: Text,
+}
+
+impl AsBabeltrace {
+    pub(crate) fn new(several: bool) -> AsBabeltrace {
+        AsBabeltrace { lines: Babeltrace::default(), text: Text::new(None, several) }
+    }
+}
+
+impl Printer for AsBabeltrace {
+    fn print(&mut self, entry: &Entry<'_>, line: &mut Vec<u8>) -> Result<bool> {
+        if self.lines.write(line, entry) {
+            return Ok(true);
+        }
+        let mut message = Vec::new();
+        self.text.print(entry, &mut message)?;
+        tracing::warn!("{}", String::from_utf8_lossy(&message));
+        Ok(false)
     }
 }
 
@@ -138,7 +198,7 @@ pub(crate) struct Json {
 struct Object<'a> {
     trace: &'a str,
     channel: &'a str,
-    cpu: u32,
+    cpu: Option<u32>,
     tsc: u64,
     ns: Option<u64>,
     wall_ns: Option<i64>,
@@ -151,44 +211,119 @@ struct Object<'a> {
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Kind<'a> {
-    Event { name: Cow<'a, str>, id: u16, fields: Map<'a> },
-    Unknown { id: u16, bytes: u64 },
-    Undecoded { bytes: u64, reason: &'a str },
-    Damaged { bytes: u64, reason: &'a str },
+    Event {
+        name: Cow<'a, str>,
+        id: u64,
+        #[serde(skip_serializing_if = "Contexts::is_empty")]
+        context: Contexts<'a>,
+        fields: Payload<'a>,
+    },
+    Unknown {
+        id: u64,
+        bytes: u64,
+    },
+    Undecoded {
+        bytes: u64,
+        reason: &'a str,
+    },
+    Damaged {
+        bytes: u64,
+        reason: &'a str,
+    },
+    Discarded {
+        events: u64,
+        from_tsc: u64,
+        to_tsc: u64,
+    },
+    Missing {
+        packets: u64,
+        first: u64,
+    },
+}
+
+/// An event's own fields.
+struct Payload<'a>(&'a Event<'a>);
+
+/// What was recorded beside them.
+struct Contexts<'a>(&'a Event<'a>);
+
+impl Contexts<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.contexts().into_iter().flatten().next().is_none()
+    }
+}
+
+impl Serialize for Payload<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize_fields(self.0.fields(), serializer)
+    }
+}
+
+impl Serialize for Contexts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize_fields(self.0.contexts().into_iter().flatten(), serializer)
+    }
 }
 
 /// Fields by name; a name that comes again gets a number.
-struct Map<'a>(Fields<'a>);
+fn serialize_fields<'a, S: Serializer>(
+    fields: impl Iterator<Item = Field<'a>> + Clone,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(None)?;
+    for (nth, field) in fields.clone().enumerate() {
+        let same = fields.clone().take(nth).filter(|other| other.name == field.name).count();
+        let name = String::from_utf8_lossy(field.name);
+        let name = if same == 0 { name } else { format!("{name}~{}", same + 1).into() };
+        map.serialize_entry(&name, &Shown(field.value))?;
+    }
+    map.end()
+}
 
-impl Serialize for Map<'_> {
+/// A value.
+struct Shown<'a>(Value<'a>);
+
+impl Serialize for Shown<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for (nth, field) in self.0.clone().enumerate() {
-            let same = self.0.clone().take(nth).filter(|other| other.name == field.name).count();
-            let name = String::from_utf8_lossy(field.name);
-            let name = if same == 0 { name } else { format!("{name}~{}", same + 1).into() };
-            match field.value {
-                Value::Signed(value) => map.serialize_entry(&name, &value)?,
-                Value::Unsigned(value) | Value::Octal(value) | Value::Hex(value) => {
-                    map.serialize_entry(&name, &value)?;
-                }
-                Value::Text(text) => map.serialize_entry(&name, &String::from_utf8_lossy(text))?,
-                other => map.serialize_entry(&name, &other.to_string())?,
+        match &self.0 {
+            Value::Signed(value) => serializer.serialize_i64(*value),
+            Value::Unsigned(value) | Value::Octal(value) | Value::Hex(value) => {
+                serializer.serialize_u64(*value)
             }
+            Value::Text(text) => serializer.serialize_str(&String::from_utf8_lossy(text)),
+            Value::Float(value) => serializer.serialize_f64(*value),
+            Value::Struct(fields) => serialize_fields(fields.clone(), serializer),
+            Value::Array(elements) => serializer.collect_seq(elements.clone().map(Shown)),
+            Value::Enum(value) => {
+                let mut map = serializer.serialize_map(Some(2))?;
+                map.serialize_entry("value", &Shown(value.number().into()))?;
+                map.serialize_entry("labels", &value.labels().collect::<Vec<_>>())?;
+                map.end()
+            }
+            Value::Variant(variant) => {
+                let mut map = serializer.serialize_map(Some(1))?;
+                map.serialize_entry(variant.name(), &variant.value().map(|value| Shown(value.into())))?;
+                map.end()
+            }
+            other => serializer.collect_str(other),
         }
-        map.end()
     }
 }
 
 impl Printer for Json {
-    fn print(&mut self, entry: &Entry<'_>, line: &mut String) -> Result<()> {
+    fn print(&mut self, entry: &Entry<'_>, line: &mut Vec<u8>) -> Result<bool> {
         let what = match &entry.what {
-            What::Event { name, id, fields } => {
-                Kind::Event { name: String::from_utf8_lossy(name), id: *id, fields: Map(fields.clone()) }
-            }
-            What::Unknown { id, bytes } => Kind::Unknown { id: *id, bytes: *bytes },
-            What::Undecoded { bytes, reason } => Kind::Undecoded { bytes: *bytes, reason },
-            What::Damaged { bytes, reason } => Kind::Damaged { bytes: *bytes, reason },
+            What::Event(event) => Kind::Event {
+                name: String::from_utf8_lossy(event.name()),
+                id: event.id(),
+                context: Contexts(event),
+                fields: Payload(event),
+            },
+            &What::Unknown { id, bytes } => Kind::Unknown { id, bytes },
+            &What::Undecoded { bytes, reason } => Kind::Undecoded { bytes, reason },
+            &What::Damaged { bytes, reason } => Kind::Damaged { bytes, reason },
+            &What::Discarded { events, from, to } => Kind::Discarded { events, from_tsc: from, to_tsc: to },
+            &What::Missing { packets, first } => Kind::Missing { packets, first },
             _ => {
                 Kind::Damaged { bytes: 0, reason: "expected an event, found what this version does not know" }
             }
@@ -206,7 +341,24 @@ impl Printer for Json {
             before_end_ns: before_end,
             what,
         };
-        line.push_str(&serde_json::to_string(&object)?);
-        Ok(())
+        serde_json::to_writer(line, &object)?;
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clean;
+
+    #[test]
+    fn nothing_a_terminal_obeys() {
+        let cleaned = |text: &[u8]| {
+            let mut line = [b"\x1b[0m", text].concat();
+            clean(&mut line, 4);
+            String::from_utf8(line).unwrap()
+        };
+        assert_eq!(cleaned(b"open: { path = \"/tmp\" }"), "\x1b[0mopen: { path = \"/tmp\" }");
+        assert_eq!(cleaned("é\u{9b}1m".as_bytes()), "\x1b[0mé\\u{9b}1m");
+        assert_eq!(cleaned(b"a\x1bb\xff\xc3"), "\x1b[0ma\\u{1b}b\\xff\\xc3");
     }
 }

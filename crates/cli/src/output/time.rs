@@ -1,6 +1,6 @@
 //! Times as people read them.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 
 use jiff::Timestamp;
 
@@ -25,14 +25,14 @@ pub(crate) struct Wall {
 }
 
 impl Wall {
-    pub(crate) fn write(&mut self, out: &mut String, ns: i128) {
+    pub(crate) fn write(&mut self, out: &mut Vec<u8>, ns: i128) {
         let (second, rest) = (ns.div_euclid(1_000_000_000), ns.rem_euclid(1_000_000_000));
         if self.text.is_empty() || self.second != second {
             self.second = second;
             self.text = wall(second * 1_000_000_000);
         }
         match self.text.split_once('.') {
-            // Writing to a string cannot fail, here and elsewhere in this file.
+            // Writing to memory cannot fail.
             Some((second, _)) => _ = write!(out, "{second}.{rest:09}"),
             None => _ = write!(out, "{}", wall(ns)),
         }
@@ -95,11 +95,11 @@ mod tests {
         assert_eq!(seconds(17_000_000_001), "17.000000001");
         assert_eq!(wall(1_000_000_005_000), "1970-01-01 00:16:40.000005000");
         assert_eq!(wall(i128::MAX), format!("{} ns since 1970", i128::MAX));
-        let (mut cached, mut out) = (Wall::default(), String::new());
+        let (mut cached, mut out) = (Wall::default(), Vec::new());
         for ns in [1_000_000_005_000, 1_000_999_999_999, 1_001_000_000_000, -1] {
             out.clear();
             cached.write(&mut out, ns);
-            assert_eq!(out, wall(ns));
+            assert_eq!(out, wall(ns).into_bytes());
         }
     }
 

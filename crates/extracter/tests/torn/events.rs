@@ -23,7 +23,7 @@ fn shown(mut events: Events<'_>) -> Vec<Line> {
             continue;
         }
         let (name, fields) = match &entry.what {
-            What::Event { name, fields, .. } => {
+            What::Event(event) => {
                 let field = |field: analyser::events::Field<'_>| {
                     let value = match field.value {
                         Value::Unsigned(value) | Value::Octal(value) | Value::Hex(value) => value.to_string(),
@@ -33,11 +33,11 @@ fn shown(mut events: Events<'_>) -> Vec<Line> {
                     };
                     format!("{}={value}", str::from_utf8(field.name).unwrap())
                 };
-                (String::from_utf8(name.to_vec()).unwrap(), fields.clone().map(field).collect())
+                (String::from_utf8(event.name().to_vec()).unwrap(), event.fields().map(field).collect())
             }
             other => (format!("{other:?}"), Vec::new()),
         };
-        lines.push((entry.tsc, entry.cpu, entry.channel.to_owned(), name, fields));
+        lines.push((entry.tsc, entry.cpu.unwrap(), entry.channel.to_owned(), name, fields));
     }
     lines
 }

@@ -17,11 +17,25 @@ const NS_PER_DAY: u64 = 86_400 * NS_PER_SEC;
 ///
 /// Cost: one pass over the fields; allocates only when `out` grows.
 pub fn write_event(out: &mut Vec<u8>, event: &Event<'_>) {
+    write_parts(out, event, true);
+}
+
+/// As [`write_event`], without the packet context, which is the same for all events of a stream.
+pub fn write_own_parts(out: &mut Vec<u8>, event: &Event<'_>) {
+    write_parts(out, event, false);
+}
+
+fn write_parts(out: &mut Vec<u8>, event: &Event<'_>, with_packet_context: bool) {
     out.extend_from_slice(event.name().as_bytes());
     out.extend_from_slice(b": ");
     let mut line = Line { out, content: event.content, slots: event.slots() };
     let mut first = true;
-    for (node, at) in event.parts() {
+    for (nth, (node, at)) in event.parts().enumerate() {
+        if nth == 0 && !with_packet_context && event.stream.packet_context.is_some() {
+            // Later parts may need its lengths and tags.
+            let _ = line.content.skip(node, at, &mut line.slots);
+            continue;
+        }
         if !first {
             line.out.extend_from_slice(b", ");
         }

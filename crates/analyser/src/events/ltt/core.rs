@@ -2,10 +2,12 @@
 
 use lttformat::ltt::{Channel as Kind, Header, TracefileName};
 
-use super::records::{Damage, Piece, Records};
-use super::stream::{Label, Stream};
+use super::format::{Head, Ltt};
+use super::label;
 use crate::directory::channel_name;
+use crate::events::records::{Damage, Piece, Records};
 use crate::events::source::Source;
+use crate::events::stream::{Label, Stream};
 use crate::kernel::Kernel;
 use crate::model::{State, SubBuffer, Trace};
 use crate::record::Recorder;
@@ -23,6 +25,8 @@ struct Ring<'a> {
 }
 
 impl Records for Ring<'_> {
+    type Header = Head;
+
     fn rewind(&mut self, count: u64) -> bool {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         self.next = self.sub_buffers.len().saturating_sub(count);
@@ -30,7 +34,7 @@ impl Records for Ring<'_> {
         self.next == 0
     }
 
-    fn next(&mut self, bytes: &mut Vec<u8>) -> Option<Piece> {
+    fn next(&mut self, bytes: &mut Vec<u8>) -> Option<Piece<Head>> {
         if let Some(damage) = self.damage.take() {
             return Some(Piece::Damage(damage));
         }
@@ -53,7 +57,7 @@ impl Records for Ring<'_> {
                 .ok()
                 .and_then(|header| Some((header.used(header.record_len())?, header)))
             {
-                Some((used, header)) => return Some(Piece::Record { header, used }),
+                Some((used, header)) => return Some(Piece::Record(Head { header, used })),
                 None => {
                     if let Some(damage) = self.damage.take() {
                         return Some(Piece::Damage(damage));
@@ -80,7 +84,7 @@ pub(in crate::events) fn of_trace<'a>(
         // As in the directory that is extracted.
         let path = TracefileName::parse(&stream.path().join(&b'/'));
         let name = path.map_or_else(|| channel.name.clone(), |path| channel_name(&path));
-        let label = Label::new(&trace.name(), &name, stream.cpu(), clock);
+        let label = label(&trace.name(), &name, stream.cpu(), clock);
         let records = Ring {
             recorder: trace.recorder(kernel, channel, stream),
             sub_buffers: stream.sub_buffers(),
@@ -89,7 +93,8 @@ pub(in crate::events) fn of_trace<'a>(
             damage: None,
         };
         let kind = Kind::named(header.version, &channel.name);
-        let source: Box<dyn Source + 'a> = Box::new(Stream::new(label.clone(), kind, markers, records));
+        let source: Box<dyn Source + 'a> =
+            Box::new(Stream::new(label.clone(), Ltt::new(kind, markers), records));
         (label, source)
     });
     streams.collect()

@@ -2,9 +2,21 @@
 
 mod core;
 mod file;
-mod records;
-mod stream;
+mod format;
 
 pub(super) use self::core::of_trace;
 pub(super) use file::of_directory;
-pub(super) use stream::Label;
+
+use super::clock::Clock;
+use super::stream::Label;
+use crate::time::TraceClock;
+
+fn label(trace: &str, channel: &[u8], cpu: u32, clock: TraceClock) -> Label {
+    Label {
+        trace: trace.to_owned(),
+        channel: String::from_utf8_lossy(channel).into_owned(),
+        cpu: Some(cpu),
+        host: None,
+        clock: Clock::Ltt(clock),
+    }
+}
