@@ -18,9 +18,9 @@ pub fn extract(core: &Path, types: &Path, output: &Path, threads: usize, count_e
     let options =
         OpenOptions { cores: vec![core.into()], debuginfo: vec![types.into()], ..OpenOptions::default() };
     let kernel = Kernel::open(&options).unwrap();
-    let traces = kernel.traces(Routes::ALL);
+    let (traces, sessions) = (kernel.traces(Routes::ALL), kernel.sessions(Routes::ALL));
     let options = Options { threads: Some(threads), count_events, ..Options::new(output) };
-    Plan::new(&kernel, &traces, &options).unwrap().run(&Silent).unwrap()
+    Plan::new(&kernel, (&traces, &sessions), &options).unwrap().run(&Silent).unwrap()
 }
 
 /// How files are copied.
@@ -46,16 +46,7 @@ pub fn bench(criterion: &mut Criterion, cores: &Cores) {
     assert!(!report.has_losses() && report.totals.bytes.file >= cores.trace / 10 * 9, "{:?}", report.totals);
     eprintln!("extracted: {} bytes in {} files", report.totals.bytes.file, files(&source).len());
 
-    for (id, copying, sync) in [
-        ("cp", Copying::Cp, false),
-        ("cp-sync", Copying::Cp, true),
-        ("std", Copying::Std, false),
-        ("std-sync", Copying::Std, true),
-    ] {
-        timed(criterion, &format!("copy/{id}/1"), scratch.path(), |output| {
-            copy(copying, &source, output, sync)
-        });
-    }
+    copies(criterion, "copy/", &source, scratch.path());
     for (format, core) in [("elf", cores.elf()), ("kdump-zlib", cores.kdump(Codec::Zlib))] {
         for threads in thread_counts() {
             for (count, suffix) in [(true, ""), (false, "-uncounted")] {
@@ -72,8 +63,20 @@ pub fn bench(criterion: &mut Criterion, cores: &Cores) {
     }
 }
 
+/// Times copies of a tree in every way; `ids` is what the ids begin with.
+pub(crate) fn copies(criterion: &mut Criterion, ids: &str, source: &Path, scratch: &Path) {
+    for (id, copying, sync) in [
+        ("cp", Copying::Cp, false),
+        ("cp-sync", Copying::Cp, true),
+        ("std", Copying::Std, false),
+        ("std-sync", Copying::Std, true),
+    ] {
+        timed(criterion, &format!("{ids}{id}/1"), scratch, |output| copy(copying, source, output, sync));
+    }
+}
+
 /// Times `work`, which gets a new name to write to each time; cleaning up does not count.
-fn timed(criterion: &mut Criterion, id: &str, scratch: &Path, work: impl Fn(&Path)) {
+pub(crate) fn timed(criterion: &mut Criterion, id: &str, scratch: &Path, work: impl Fn(&Path)) {
     criterion.bench_function(id, |bencher| {
         bencher.iter_batched(
             || tempfile::tempdir_in(scratch).unwrap(),

@@ -8,7 +8,7 @@
 //!   Cores (synthetic, written anew)   vmlinux (given or fetched)
 //!        │                                │
 //!        ├─► pages, memory, extract,      ├─► layouts
-//!        │   disk                         │
+//!        │   disk                         │   sessions, ctf (synthetic, and a real trace repeated)
 //!        │                                │
 //!        └──────────────► criterion ◄─────┘        child processes ─► resident
 //!                             │                                          │
@@ -27,6 +27,7 @@
 )]
 
 pub mod cores;
+pub mod ctf;
 pub mod disk;
 pub mod extract;
 pub mod layouts;
@@ -35,6 +36,7 @@ pub mod memory;
 pub mod pages;
 pub mod report;
 pub mod resident;
+pub mod sessions;
 pub mod share;
 pub mod stored;
 pub mod times;

@@ -7,9 +7,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use bench::cores::Cores;
 use bench::disk::Disk;
-use bench::report::{self, Peak};
+use bench::report::{self, Peak, Sizes};
+use bench::sessions::Sessions;
 use bench::times::Times;
-use bench::{disk, extract, layouts, machine, memory, pages, resident, share, vmlinux};
+use bench::{ctf, disk, extract, layouts, machine, memory, pages, resident, sessions, share, vmlinux};
 use codec::Codec;
 use criterion::Criterion;
 
@@ -18,7 +19,7 @@ Measures speed and memory, each against a bare baseline of the same run.
 
 Usage: cargo xtask bench [OPTIONS] [SECTION]...
 
-Sections: pages, memory, layouts, extract, disk, resident (default: all)
+Sections: pages, memory, layouts, extract, sessions, disk, ctf, resident (default: all)
 
 Options:
   --vmlinux PATH  the vmlinux with DWARF that layouts are looked up in
@@ -32,7 +33,10 @@ Options:
 /// Marks of the part of a file that `--write` replaces.
 const MARKS: [&str; 2] = ["<!-- results -->\n", "<!-- end of results -->\n"];
 
-const SECTIONS: [&str; 6] = ["pages", "memory", "layouts", "extract", "disk", "resident"];
+const SECTIONS: [&str; 8] = ["pages", "memory", "layouts", "extract", "sessions", "disk", "ctf", "resident"];
+
+/// Those that need the synthetic core of LTT.
+const OF_CORES: [&str; 5] = ["pages", "memory", "extract", "disk", "resident"];
 
 struct Args {
     vmlinux: Option<PathBuf>,
@@ -107,10 +111,15 @@ fn run(args: &[String]) -> Result<()> {
     let folder = folder()?;
     let vmlinux = vmlinux(&args, &folder)?;
     eprintln!("writing synthetic cores of {} MiB with {} MiB of trace", args.ram, args.trace);
-    let cores = Cores::write(&folder, args.ram, args.trace)?;
+    let needs_cores = OF_CORES.iter().any(|section| args.wants(section));
+    // Without a need a small one will do: what is not measured is left out of the report.
+    let (ram, trace) = if needs_cores { (args.ram, args.trace) } else { (256, 4) };
+    let cores = Cores::write(&folder, ram, trace)?;
 
     let scratch = tempfile::tempdir_in(&folder)?;
     let disk = args.wants("disk").then(|| Disk::write(&cores, scratch.path()));
+    let sessions = args.wants("sessions").then(|| Sessions::write(scratch.path(), args.trace)).transpose()?;
+    let ctf = ctf(&args, scratch.path())?;
     let mut times = Times::default();
     let mut loads = vec![machine::load()];
     for round in 1..=args.rounds {
@@ -129,8 +138,14 @@ fn run(args: &[String]) -> Result<()> {
         if args.wants("extract") {
             extract::bench(&mut criterion, &cores);
         }
+        if let Some(sessions) = &sessions {
+            sessions::bench(&mut criterion, sessions);
+        }
         if let Some(disk) = &disk {
             disk::bench(&mut criterion, disk);
+        }
+        if let Some(trace) = &ctf {
+            ctf::bench(&mut criterion, trace);
         }
         times.collect(output.path())?;
         loads.push(machine::load());
@@ -141,9 +156,25 @@ fn run(args: &[String]) -> Result<()> {
         Some(disk) => report::decoding(&times, disk.events, disk::peaks(disk, scratch.path())?),
         None => String::new(),
     };
-    let results = results(&args, &times, &loads, &cores, &peaks) + &decoding;
+    let sizes =
+        Sizes { trace: cores.trace, sessions: args.trace << 20, ctf: ctf.map_or(0, |trace| trace.events) };
+    let results = results(&args, &times, &loads, sizes, &peaks) + &decoding;
     println!("\n{results}");
     args.write.as_deref().map_or(Ok(()), |file| write(file, &results))
+}
+
+/// A long trace of LTTng 2.x, if there is something to compare with.
+fn ctf(args: &Args, scratch: &Path) -> Result<Option<ctf::Trace>> {
+    if !args.wants("ctf") {
+        return Ok(None);
+    }
+    if !ctf::is_possible() {
+        eprintln!("events of CTF are skipped: babeltrace2 is not installed");
+        return Ok(None);
+    }
+    let trace = ctf::Trace::write(scratch)?;
+    trace.verify()?;
+    Ok(Some(trace))
 }
 
 /// `target/bench`, beside the profile's directory that this program is in.
@@ -194,14 +225,14 @@ fn peaks(cores: &Cores) -> Result<Vec<Peak>> {
     Ok(peaks)
 }
 
-fn results(args: &Args, times: &Times, loads: &[f64], cores: &Cores, peaks: &[Peak]) -> String {
+fn results(args: &Args, times: &Times, loads: &[f64], sizes: Sizes, peaks: &[Peak]) -> String {
     let loads: Vec<String> = loads.iter().map(|load| format!("{load:.1}")).collect();
     format!(
         "{}. Rounds: {}; load average before the first and after each: {}.\n\n{}{}{}",
         machine::describe(),
         args.rounds,
         loads.join(", "),
-        report::ratios(times, cores.trace),
+        report::ratios(times, sizes),
         report::profile(times),
         report::peaks(peaks),
     )

@@ -79,16 +79,29 @@ fn row(
     Row { what: what.into(), subject: subject.into(), baseline: baseline.into(), unit, target }
 }
 
-/// All comparisons of times; those that were not measured are left out. `trace`: bytes of trace buffers.
+/// How much was worked on.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sizes {
+    /// Bytes of trace buffers of LTT.
+    pub trace: u64,
+    /// Bytes of trace buffers of LTTng 2.x.
+    pub sessions: u64,
+    /// Events of the CTF trace.
+    pub ctf: u64,
+}
+
+/// All comparisons of times; those that were not measured are left out.
 #[must_use]
-pub fn ratios(times: &Times, trace: u64) -> String {
+pub fn ratios(times: &Times, sizes: Sizes) -> String {
     let mut out = String::new();
     let sections = [
         ("Pages", pages()),
         ("Memory", memory()),
         ("Layouts", layouts()),
-        ("Extraction", extraction(trace)),
-        ("Traces on disk", disk(trace)),
+        ("Extraction", extraction(sizes.trace)),
+        ("Extraction of LTTng 2.x sessions", sessions(sizes.sessions)),
+        ("Traces on disk", disk(sizes.trace)),
+        ("Events of CTF traces", ctf(sizes.ctf)),
     ];
     for (title, rows) in sections {
         let lines: Vec<String> = rows.iter().filter_map(|row| line(row, times)).collect();
@@ -222,6 +235,31 @@ fn extraction(trace: u64) -> Vec<Row> {
     rows
 }
 
+fn sessions(trace: u64) -> Vec<Row> {
+    let unit = Unit::Bytes(trace);
+    let mut rows = Vec::new();
+    for threads in thread_counts() {
+        let subject = format!("sessions/extract/{threads}");
+        let what = |copy: &str| format!("{} / {copy}", threads_text(threads));
+        rows.push(row(what("`cp` + fsync"), &subject, "sessions/cp-sync/1", unit, Target::SpeedAtLeast(0.7)));
+        rows.push(row(what("`cp`"), &subject, "sessions/cp/1", unit, Target::None));
+        let uncounted = format!("sessions/extract-uncounted/{threads}");
+        let what = what("`cp` + fsync, events not counted");
+        rows.push(row(what, uncounted, "sessions/cp-sync/1", unit, Target::None));
+    }
+    rows
+}
+
+fn ctf(events: u64) -> Vec<Row> {
+    let unit = Unit::Each(events);
+    let text = "`events --format babeltrace` / `babeltrace2`, the same lines";
+    let decode = "`events` without printing / `babeltrace2`";
+    vec![
+        row(text, "ctf/events/1", "ctf/babeltrace/1", unit, Target::SpeedAtLeast(3.0)),
+        row(decode, "ctf/decode/1", "ctf/babeltrace/1", unit, Target::None),
+    ]
+}
+
 fn disk(trace: u64) -> Vec<Row> {
     let unit = Unit::Bytes(trace);
     let mut rows = Vec::new();
@@ -303,7 +341,7 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_is_left_out() {
-        assert_eq!(ratios(&Times::default(), 1), "");
+        assert_eq!(ratios(&Times::default(), Sizes::default()), "");
         assert_eq!(profile(&Times::default()) + &peaks(&[]), "");
     }
 }
