@@ -5,8 +5,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use analyser::{Kernel, Routes};
 
-/// Ways that a user may restrict the search to, and all together.
-const ROUTES: [Routes; 3] = [Routes::LIST, Routes::DEBUGFS, Routes::ALL];
+/// Each way alone, as a user may want it, and all together.
+const ROUTES: [Routes; 5] =
+    [Routes::LIST, Routes::DEBUGFS, Routes::CHANNELS, Routes::OPEN_FILES, Routes::ALL];
 
 /// What was found, one line a thing. The words in which damage is told are left out: formats differ in the reasons they can tell.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -25,14 +25,9 @@ const WAYS: [(&[&str], Routes, [&str; 2]); 6] = [
     (&[KERNEL], Routes::OPEN_FILES, ["net", "chan0"]),
 ];
 
-/// The folder of the real data; `None`, and a word about it, where they are not.
-fn data() -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/linux-6.1-lttng-2.13");
-    if !path.is_dir() {
-        eprintln!("skipped: no real data of LTTng 2.13 in {}", path.display());
-        return None;
-    }
-    Some(path)
+/// The folder of the real data.
+fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/linux-6.1-lttng-2.13")
 }
 
 fn open(data: &Path, scenario: &str, types: &[&str]) -> Kernel {
@@ -63,7 +58,7 @@ fn folder(name: &str, session: &Value) -> String {
 
 #[test]
 fn every_file_is_the_expected_one_by_every_way() {
-    let Some(data) = data() else { return };
+    let data = data();
     for scenario in SCENARIOS {
         let expected = expected(&data, scenario);
         for (types, routes, channels) in WAYS {
@@ -131,7 +126,7 @@ fn compare_stream(written: &Files, path: &str, report: &StreamReport, expected: 
 
 #[test]
 fn babeltrace_shows_the_expected_events() {
-    let Some(data) = data() else { return };
+    let data = data();
     for scenario in SCENARIOS {
         let kernel = open(&data, scenario, &[KERNEL]);
         let scratch = tempfile::tempdir().unwrap();
