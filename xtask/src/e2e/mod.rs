@@ -90,7 +90,9 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     let mut report = Report::default();
     for scenario in &options.scenarios {
         place.timed(&format!("check {}", scenario.name), |place| {
-            Verify::new(place, &kernel, &tool, &mut report, scenario.name)?.run()
+            (1..=scenario.times()).try_for_each(|time| {
+                Verify::new(place, &kernel, &tool, &mut report, scenario.name, time)?.run()
+            })
         })?;
     }
     let table = report.table();

@@ -26,7 +26,9 @@ pub(crate) struct Scenario {
 enum End {
     /// The hypervisor stops the guest and dumps it. Then the guest goes on and writes the truth.
     Stopped {
-        /// How long after the guest said that it is ready, so that it is stopped anywhere.
+        /// How often, each time with a core of its own.
+        times: u32,
+        /// How long after the guest said that it is ready, or went on, so that it is stopped anywhere.
         after: Duration,
         /// Also an ELF file with virtual addresses.
         paging: bool,
@@ -40,12 +42,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "frozen",
         hardware: Hardware { megabytes: 512, cpu: "max,la57=off", append: "" },
-        end: End::Stopped { after: Duration::ZERO, paging: true },
+        end: End::Stopped { times: 1, after: Duration::ZERO, paging: true },
     },
     Scenario {
         name: "stopped",
         hardware: Hardware { megabytes: 512, cpu: "max", append: "" },
-        end: End::Stopped { after: Duration::from_millis(2370), paging: false },
+        end: End::Stopped { times: 4, after: Duration::from_millis(1370), paging: false },
     },
     Scenario {
         name: "panic",
@@ -70,16 +72,23 @@ pub(crate) struct Core {
 #[derive(Debug)]
 pub(crate) struct Recording {
     folder: PathBuf,
+    /// Which of its cores, from 1.
+    time: u32,
 }
 
 impl Recording {
-    pub(crate) fn of(place: &Place, name: &str) -> Recording {
-        Recording { folder: place.path("recordings").join(name) }
+    pub(crate) fn of(place: &Place, name: &str, time: u32) -> Recording {
+        Recording { folder: place.path("recordings").join(name), time }
+    }
+
+    /// A file or folder that is there once for each core.
+    fn each(&self, name: &str) -> PathBuf {
+        self.folder.join(if self.time == 1 { name.to_owned() } else { format!("{name}-{}", self.time) })
     }
 
     /// The cores of the same memory, ELF first. Files that are named alike up to a dot are parts of one core.
     pub(crate) fn cores(&self) -> Result<Vec<Core>> {
-        let folder = self.folder.join("cores");
+        let folder = self.each("cores");
         let mut files = Vec::new();
         for entry in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
             files.push(entry.with_context(|| format!("reading {}", folder.display()))?.path());
@@ -99,7 +108,7 @@ impl Recording {
 
     /// What was on the disk at the instant of the dump: one folder a session.
     pub(crate) fn at_crash(&self) -> PathBuf {
-        self.folder.join("at-crash")
+        self.each("at-crash")
     }
 
     /// What the tracer had written in the end, if the guest went on after the dump.
@@ -119,14 +128,23 @@ pub(crate) fn step(scenario: &Scenario) -> String {
     format!("guest {}", scenario.name)
 }
 
+impl Scenario {
+    /// How many cores of different memory a guest leaves.
+    pub(crate) fn times(&self) -> u32 {
+        match self.end {
+            End::Stopped { times, .. } => times,
+            End::Panic => 1,
+        }
+    }
+}
+
 /// Runs the guest of a scenario, unless an earlier run did.
 pub(crate) fn record(place: &mut Place, kernel: &Kernel, scenario: &Scenario) -> Result<()> {
     let key = format!("{}\n{scenario:?}", key(kernel));
     place.step(&step(scenario), &key, |place| {
-        let recording = Recording::of(place, scenario.name);
+        let recording = Recording::of(place, scenario.name, 1);
         let folder = &recording.folder;
         fresh_folder(folder)?;
-        make_folder(&folder.join("cores"))?;
         let (data, dump) = (folder.join("data.img"), folder.join("dump.img"));
         make_disk(&data, 1024)?;
         let megabytes = u64::from(scenario.hardware.megabytes);
@@ -134,10 +152,17 @@ pub(crate) fn record(place: &mut Place, kernel: &Kernel, scenario: &Scenario) ->
         let images = Images::of(place);
         let mut machine = Machine::boot(scenario.name, scenario.hardware, &images, [&data, &dump], folder)?;
         match scenario.end {
-            End::Stopped { after, paging } => {
+            End::Stopped { times, after, paging } => {
                 machine.wait_for("READY")?;
-                sleep(after);
-                dump_and_go_on(&mut machine, paging, &recording, &data)?;
+                for time in 1..=times {
+                    sleep(after);
+                    let recording = Recording::of(place, scenario.name, time);
+                    dump_all(&mut machine, paging, &recording, &data)?;
+                }
+                machine.answer()?;
+                machine.wait_for("DONE")?;
+                machine.wait_for_end()?;
+                disk::take_folders(&data, &folder.join("truth"))?;
             }
             End::Panic => {
                 let ticks = machine.wait_for("TICKS")?;
@@ -146,8 +171,10 @@ pub(crate) fn record(place: &mut Place, kernel: &Kernel, scenario: &Scenario) ->
                 machine.wait_for("DONE")?;
                 machine.wait_for_end()?;
                 disk::take_folders(&data, &recording.at_crash())?;
+                let cores = recording.each("cores");
+                make_folder(&cores)?;
                 for name in KDUMP_FILES {
-                    disk::take_file(&dump, name, &folder.join("cores").join(name))?;
+                    disk::take_file(&dump, name, &cores.join(name))?;
                 }
             }
         }
@@ -156,9 +183,10 @@ pub(crate) fn record(place: &mut Place, kernel: &Kernel, scenario: &Scenario) ->
     })
 }
 
-/// Dumps a stopped guest in every format that this QEMU knows, copies its disk, and lets it write what it still has in memory.
-fn dump_and_go_on(machine: &mut Machine, paging: bool, recording: &Recording, data: &Path) -> Result<()> {
-    let cores = recording.folder.join("cores");
+/// Stops the guest, dumps it in every format that this QEMU knows, copies its disk, and lets it go on.
+fn dump_all(machine: &mut Machine, paging: bool, recording: &Recording, data: &Path) -> Result<()> {
+    let cores = recording.each("cores");
+    make_folder(&cores)?;
     machine.stop()?;
     for format in machine.dump_formats()? {
         machine.dump(&format, false, &cores.join(&format))?;
@@ -169,11 +197,7 @@ fn dump_and_go_on(machine: &mut Machine, paging: bool, recording: &Recording, da
     let copy = recording.folder.join("data-at-crash.img");
     disk::copy(data, &copy)?;
     machine.resume()?;
-    machine.answer()?;
-    machine.wait_for("DONE")?;
-    machine.wait_for_end()?;
     disk::take_folders(&copy, &recording.at_crash())?;
-    disk::take_folders(data, &recording.folder.join("truth"))?;
     remove(&copy)
 }
 
@@ -188,7 +212,7 @@ mod tests {
         for name in ["split.2", "a-first", "split.1", "elf"] {
             fs::write(folder.join("cores").join(name), "").unwrap();
         }
-        let cores = Recording { folder: folder.clone() }.cores().unwrap();
+        let cores = Recording { folder: folder.clone(), time: 1 }.cores().unwrap();
         let seen: Vec<(&str, usize)> =
             cores.iter().map(|core| (core.format.as_str(), core.files.len())).collect();
         assert_eq!(seen, [("elf", 1), ("a-first", 1), ("split", 2)]);

@@ -28,9 +28,11 @@ const SESSIONS: [&str; 3] = ["calm", "disk", "snap"];
 /// Everything one scenario's checks need.
 #[derive(Debug)]
 pub(crate) struct Verify<'a> {
-    pub(crate) tool: &'a Tool,
-    pub(crate) report: &'a mut Report,
-    pub(crate) scenario: &'static str,
+    tool: &'a Tool,
+    report: &'a mut Report,
+    scenario: &'static str,
+    /// The scenario, and which of its cores.
+    label: String,
     recording: Recording,
     /// Where results are kept.
     work: PathBuf,
@@ -47,14 +49,17 @@ impl<'a> Verify<'a> {
         tool: &'a Tool,
         report: &'a mut Report,
         scenario: &'static str,
+        time: u32,
     ) -> Result<Verify<'a>> {
-        let work = place.path("results").join(scenario);
+        let label = if time == 1 { scenario.to_owned() } else { format!("{scenario} {time}") };
+        let work = place.path("results").join(label.replace(' ', "-"));
         fresh_folder(&work)?;
         Ok(Verify {
             tool,
             report,
             scenario,
-            recording: Recording::of(place, scenario),
+            label,
+            recording: Recording::of(place, scenario, time),
             work,
             types: vec![kernel.vmlinux(place), modules::folder(place)],
             codes: if scenario == "frozen" { &[0] } else { &[0, 3] },
@@ -82,7 +87,7 @@ impl<'a> Verify<'a> {
     }
 
     fn add(&mut self, core: &str, check: &str, result: Check) {
-        self.report.add(self.scenario, core, check, result);
+        self.report.add(&self.label, core, check, result);
     }
 
     /// `info` lists the sessions.
@@ -152,17 +157,21 @@ impl<'a> Verify<'a> {
         }
     }
 
-    /// A slice of the core is enough.
+    /// A slice of the core is enough, also with nothing but the bytes that are read.
     fn slice(&mut self, core: &Core, reference: &Path) {
-        let slice = self.work.join("slice");
-        let mut args = on_core("slice", &core.files, &self.types);
-        args.extend(words(&[&"-o", &slice]));
-        let result = self.expect(&args).and_then(|_| {
-            let size = fs::metadata(&slice).map_or(0, |metadata| metadata.len());
-            let same = self.same(&[slice], &self.types, "slice", reference)?;
-            Ok(format!("{} KiB, {same}", size >> 10))
-        });
-        self.add(&core.format, "slice: the same files", result);
+        let bytes = ["--bytes", "--no-log", "--format", "elf"].as_slice();
+        for (name, options) in [("slice", [].as_slice()), ("slice-bytes", bytes)] {
+            let slice = self.work.join(name);
+            let mut args = on_core("slice", &core.files, &self.types);
+            args.extend(words(&[&"-o", &slice]));
+            args.extend(options.iter().map(OsString::from));
+            let result = self.expect(&args).and_then(|_| {
+                let size = fs::metadata(&slice).map_or(0, |metadata| metadata.len());
+                let same = self.same(&[slice], &self.types, name, reference)?;
+                Ok(format!("{} KiB, {same}", size >> 10))
+            });
+            self.add(&core.format, &format!("{}: the same files", name.replace('-', " of ")), result);
+        }
     }
 
     /// Extracts to a folder named after `what`, and compares it with the reference.
