@@ -51,6 +51,19 @@ pub enum Error {
         /// What there is instead.
         found: String,
     },
+    /// Several files in the folders that were named are one module's, and nothing tells which is meant.
+    #[error("module {module}: expected one build of it, found {} and {}", first.display(), second.display())]
+    SeveralBuilds {
+        /// Its name.
+        module: String,
+        /// One of them.
+        first: PathBuf,
+        /// Another.
+        second: PathBuf,
+    },
+    /// The type information holds nothing that finding traces takes.
+    #[error("expected type information of a kernel or of a tracer's modules, found nothing of use")]
+    EmptyProfile,
     /// The kernel could not be found in the core's memory.
     #[error("{source}")]
     Translation {
@@ -155,6 +168,7 @@ impl Error {
                 "name the crashed kernel's vmlinux with DWARF, its .debug file or an ISF JSON file with -d"
             }
             Error::NoKernelFile { .. } => "name the kernel's file itself with a further -d",
+            Error::SeveralBuilds { .. } => "name the folder of one release only",
             Error::Pipe { .. } => "write it to a file first",
             Error::Slice(vmcore::write::WriteError::Format { .. }) => {
                 "ELF files hold every machine's memory: try --format elf"

@@ -165,8 +165,7 @@ impl Kernel {
     /// Where the types come from, one line a file, those found in folders included.
     #[must_use]
     pub fn type_files(&self) -> Vec<String> {
-        let line = |source: &kdebug::SourceInfo| format!("{} from {}", source.kind, source.path.display());
-        self.types.sources().iter().map(line).collect()
+        self.types.sources().iter().map(type_file).collect()
     }
 
     /// Without those of the core, which its own summary has.
@@ -174,6 +173,11 @@ impl Kernel {
         let of_core = self.core_info().warnings;
         self.warnings.iter().filter(|warning| !of_core.contains(warning)).cloned().collect()
     }
+}
+
+/// Kind and path of a file with types.
+pub(crate) fn type_file(source: &kdebug::SourceInfo) -> String {
+    format!("{} from {}", source.kind, source.path.display())
 }
 
 pub(crate) fn summary(core: &vmcore::Vmcore) -> CoreSummary {

@@ -71,6 +71,7 @@ mod model;
 mod modules;
 mod open;
 mod pairing;
+mod profile;
 mod record;
 mod report;
 pub mod slice;
@@ -90,6 +91,7 @@ pub use model::{Cause, Channel, Damage, Routes, State, Stream, SubBuffer, Trace,
 pub use modules::Module;
 pub use open::OpenOptions;
 pub use pairing::pairing;
+pub use profile::{Profile, ProfileSummary};
 pub use record::{Note, NoteKind, Record, Recorder};
 pub use relaywalk::ltt::Clock;
 pub use report::{Info, StreamSummary, TraceSummary};

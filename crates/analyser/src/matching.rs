@@ -5,6 +5,7 @@
 //! does not speak for the pair.
 
 use crate::error::{Error, Result};
+use crate::modules::Module;
 
 /// What the core says of its kernel.
 #[derive(Debug, Default)]
@@ -51,6 +52,28 @@ pub(crate) fn check_release(core: &CoreSide, types: &TypesSide) -> Result<()> {
         return Err(Error::Mismatch { what: "release", core: ours.clone(), types: theirs });
     }
     Ok(())
+}
+
+/// Modules whose type information is of another build than what was loaded, in one line; `None` if there is none. Their structures
+/// may well be the same, so that this is no error.
+pub(crate) fn check_modules(loaded: &[Module], types: &kdebug::Types) -> Option<String> {
+    let mut names = Vec::new();
+    let mut example = None;
+    for (name, theirs) in types.module_build_ids() {
+        let module = loaded.iter().find(|module| relaywalk::same_unit(&module.name, name));
+        let Some(ours) = module.and_then(|module| module.build_id.as_deref()) else { continue };
+        if ours != theirs {
+            names.push(name);
+            example.get_or_insert_with(|| {
+                format!("build-id {} in the core, {} in the type information", hex(ours), hex(theirs))
+            });
+        }
+    }
+    Some(format!(
+        "type information of modules is of another build than what was loaded: {} ({})",
+        names.join(", "),
+        example?
+    ))
 }
 
 /// The release in `Linux version 2.6.27 (…`.

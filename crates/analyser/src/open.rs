@@ -10,7 +10,7 @@ use relaywalk::Symbol;
 use crate::debuginfo::{CoreIdentity, Debuginfo};
 use crate::error::{Error, Result};
 use crate::kernel::{self, CoreSummary, Kernel};
-use crate::matching::{CoreSide, TypesSide, check, check_release};
+use crate::matching::{CoreSide, TypesSide, check, check_modules, check_release};
 use crate::target::View;
 use crate::{log, modules};
 
@@ -92,6 +92,17 @@ pub(crate) fn wanted() -> kdebug::Wanted {
         symbols: owned(&walkers.symbols),
         ..Default::default()
     };
+    want(&mut wanted);
+    for list in [&mut wanted.structs, &mut wanted.enums, &mut wanted.symbols] {
+        list.sort();
+        list.dedup();
+    }
+    wanted
+}
+
+/// What this crate asks for besides what walkers do.
+pub(crate) fn want(wanted: &mut kdebug::Wanted) {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     wanted.structs.extend(owned(&["uts_namespace", "new_utsname"]));
     // The addresses that translation starts from and is verified with.
     wanted.symbols.extend(owned(&[
@@ -112,13 +123,8 @@ pub(crate) fn wanted() -> kdebug::Wanted {
         "divide_error",
         "asm_exc_divide_error",
     ]));
-    log::want(&mut wanted);
-    modules::want(&mut wanted);
-    for list in [&mut wanted.structs, &mut wanted.enums, &mut wanted.symbols] {
-        list.sort();
-        list.dedup();
-    }
-    wanted
+    log::want(wanted);
+    modules::want(wanted);
 }
 
 impl Kernel {
@@ -190,6 +196,7 @@ impl Kernel {
         if let Some(at) = broken {
             warnings.push(format!("list of modules: expected a module at {at:#x}, found none"));
         }
+        warnings.extend(check_modules(&modules, &types));
         let files = debuginfo.modules(&modules, &types, options.force);
         warnings.extend(files.warnings);
         for file in files.inputs {

@@ -66,6 +66,12 @@ Examples:
   ltt-kdump extract small -d vmlinux -o rescued
                                               the same from the slice";
 
+const PROFILE_EXAMPLES: &str = "\
+Examples:
+  ltt-kdump profile vmlinux lttng-*.ko -o 6.1.isf.json
+  ltt-kdump profile /usr/lib/debug/boot/vmlinux-6.1 /lib/modules/6.1/updates -o 6.1.isf.json
+  ltt-kdump extract vmcore -d 6.1.isf.json -o rescued";
+
 /// Gets the last trace events out of a dead Linux kernel
 ///
 /// Reads a crash dump of a kernel that was traced with LTTng 0.x, finds the trace buffers in its memory, and writes them as trace
@@ -95,6 +101,7 @@ pub(crate) enum Command {
     Check(Check),
     Repair(Repair),
     Slice(Slice),
+    Profile(Profile),
     Completions(Completions),
     #[command(hide = true)]
     Man(Man),
@@ -321,6 +328,31 @@ pub(crate) struct Slice {
 
     #[command(flatten)]
     pub(crate) kernel: KernelOptions,
+}
+
+/// Write a small file of what is needed of a kernel's debuginfo
+///
+/// Writes the layouts and symbols that finding traces takes, and no others, to one file that stands in for the debuginfo with -d:
+/// hundreds of megabytes become a few hundred kilobytes at most. Keep it beside the kernel, for the day on which only the core is left.
+/// The format is ISF, JSON as Volatility 3 has it. FILE appears in one step when it is complete; nothing is ever overwritten.
+///
+/// In a folder, the kernel's vmlinux and the files of the tracer's modules are taken; if it has several builds of either, name the
+/// files. A profile of modules alone is used together with one of the kernel.
+#[derive(Debug, Group)]
+#[command(override_usage = "ltt-kdump profile [OPTIONS] --output <FILE> <DEBUGINFO>...")]
+#[command(after_help = PROFILE_EXAMPLES, after_long_help = format!("{PROFILE_EXAMPLES}\n\n{}", exit::HELP))]
+pub(crate) struct Profile {
+    /// Type information: vmlinux or .debug file with DWARF, module .ko, raw BTF, ISF JSON, or a folder with such files
+    #[arg(value_name = "DEBUGINFO", required = true, value_hint = ValueHint::AnyPath)]
+    pub(crate) debuginfo: Vec<PathBuf>,
+
+    /// The file to create
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+
+    /// Threads to work with [default: one for each CPU]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
 }
 
 /// Print a completion script for a shell

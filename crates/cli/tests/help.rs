@@ -49,7 +49,7 @@ fn help_of_slice() {
 
 #[test]
 fn help_of_the_commands_for_traces_on_disk() {
-    for command in ["events", "check", "repair"] {
+    for command in ["events", "check", "repair", "profile"] {
         let expected = snapshot(&format!("help-{command}"));
         ltt_kdump().args([command, "--help"]).assert().success().stdout_eq(expected);
     }
@@ -77,6 +77,8 @@ fn unknown_options_are_usage_errors() {
         &["repair", "trace", "-o", "y", "--in-place"],
         &["events", "trace", "--since", "yesterday"],
         &["check"],
+        &["profile", "vmlinux"],
+        &["profile", "-o", "x"],
         &["info", "core", "--threads", "0"],
         &["info"],
         &["ls", "-d", "x"],
@@ -113,6 +115,7 @@ fn manual_pages_and_completions_are_written() {
             "ltt-kdump-extract.1",
             "ltt-kdump-info.1",
             "ltt-kdump-ls.1",
+            "ltt-kdump-profile.1",
             "ltt-kdump-repair.1",
             "ltt-kdump-slice.1",
             "ltt-kdump.1",

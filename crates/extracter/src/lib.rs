@@ -97,6 +97,7 @@ pub use join::{
     Outcome, Side, StreamJoin, Target,
 };
 pub use name::file_name;
+pub use newfile::NewFile;
 pub use plan::{Found, Options, Plan, PlannedFile};
 pub use progress::{Progress, Silent};
 pub use report::{

@@ -1,7 +1,7 @@
 //! An output that is one file, before and after it exists.
 
 use std::fs::{self, File, Permissions};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::error::{Error, LOOKING, Result, while_doing};
 
 /// A name under which a file may be created: it is free, and the folder above exists.
 #[derive(Debug, Clone)]
-pub(crate) struct NewFile {
+pub struct NewFile {
     /// As the user wrote it, for messages.
     shown: PathBuf,
     parent: PathBuf,
@@ -20,10 +20,10 @@ pub(crate) struct NewFile {
 }
 
 impl NewFile {
-    /// Looks at the output, changes nothing.
+    /// Looks at the output, changes nothing. Cheap, so worth asking before long work.
     ///
     /// Errors: something is there already, the folder above is missing, or the path does not end in a name.
-    pub(crate) fn check(output: &Path) -> Result<NewFile> {
+    pub fn check(output: &Path) -> Result<NewFile> {
         let shown = output.to_path_buf();
         // `Path` does not tell `x/` from `x`, but a file cannot be named so.
         let is_folder = output.as_os_str().as_encoded_bytes().ends_with(b"/");
@@ -50,6 +50,17 @@ impl NewFile {
     /// The output as the user wrote it.
     pub(crate) fn shown(&self) -> &Path {
         &self.shown
+    }
+
+    /// Creates the file with this content: whole, or not at all.
+    ///
+    /// Errors: it cannot be written; something has come to be under the name since the check, and stays.
+    pub fn write(self, content: &[u8]) -> Result<()> {
+        let stage = self.stage()?;
+        let mut file = stage.file();
+        let written = file.write_all(content).and_then(|()| file.sync_all());
+        written.map_err(while_doing("writing", stage.destination.shown()))?;
+        stage.publish()
     }
 
     /// An empty temporary file beside the output.
@@ -97,8 +108,6 @@ impl StagedFile {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
 
     fn refusal(path: &Path) -> String {
@@ -118,6 +127,15 @@ mod tests {
         assert!(refusal(&path("new/")).contains("expected the name of a file"));
         assert!(refusal(Path::new("")).contains("expected the name of a file"));
         assert!(refusal(&path("no/new")).contains("looking for the folder"));
+    }
+
+    #[test]
+    fn content_is_written_whole() {
+        let scratch = tempfile::tempdir().unwrap();
+        let output = scratch.path().join("out");
+        NewFile::check(&output).unwrap().write(b"content").unwrap();
+        assert_eq!(fs::read(&output).unwrap(), b"content");
+        assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub struct Types {
     constants: BTreeMap<String, Vec<u8>>,
     sources: Vec<SourceInfo>,
     build_id: Option<Vec<u8>>,
+    module_build_ids: BTreeMap<String, Vec<u8>>,
     endian: Option<Endian>,
     pointer_size: Option<u64>,
     missing: Wanted,
@@ -108,6 +109,11 @@ impl Types {
         self.build_id.as_deref()
     }
 
+    /// GNU build-ids of the modules that types or symbols were read of, by name and as far as they are known.
+    pub fn module_build_ids(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.module_build_ids.iter().map(|(name, id)| (name.as_str(), id.as_slice()))
+    }
+
     /// Byte order, as the first source that knows it says.
     pub fn endian(&self) -> Option<Endian> {
         self.endian
@@ -135,6 +141,11 @@ impl Types {
         }
     }
 
+    /// Forgets the content of all constants but these.
+    pub fn keep_constants(&mut self, names: &[&str]) {
+        self.constants.retain(|name, _| names.contains(&name.as_str()));
+    }
+
     pub(crate) fn all_structs(&self) -> impl Iterator<Item = (&str, &[Arc<Struct>])> {
         self.structs.iter().map(|(name, definitions)| (name.as_str(), definitions.as_slice()))
     }
@@ -157,8 +168,15 @@ impl Types {
             structs: found.structs.values().map(Vec::len).sum(),
             symbols: found.symbols.values().map(Vec::len).sum(),
         };
-        if info.module.is_none() {
-            self.check_build_id(&file.path, &info)?;
+        match (&info.module, &info.build_id) {
+            (None, _) => self.check_build_id(&file.path, &info)?,
+            (Some(module), Some(id)) => {
+                self.module_build_ids.entry(module.clone()).or_insert_with(|| id.clone());
+            }
+            (Some(_), None) => {}
+        }
+        for (module, id) in found.module_build_ids {
+            self.module_build_ids.entry(module).or_insert(id);
         }
         for (name, definitions) in found.structs {
             let known = self.structs.entry(name).or_default();

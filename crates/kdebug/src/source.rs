@@ -124,6 +124,8 @@ pub(crate) struct Found {
     pub(crate) kind: SourceKind,
     pub(crate) module: Option<String>,
     pub(crate) build_id: Option<Vec<u8>>,
+    /// Of several modules in one file.
+    pub(crate) module_build_ids: BTreeMap<String, Vec<u8>>,
     pub(crate) endian: Option<Endian>,
     pub(crate) pointer_size: Option<u64>,
     pub(crate) structs: BTreeMap<String, Vec<Arc<Struct>>>,
@@ -138,6 +140,7 @@ impl Found {
             kind,
             module: None,
             build_id: None,
+            module_build_ids: BTreeMap::new(),
             endian: None,
             pointer_size: None,
             structs: BTreeMap::new(),

@@ -227,6 +227,7 @@ fn homonyms_survive_being_written() {
 #[test]
 fn units_and_modules_survive_being_written() {
     let json = r#"{
+      "metadata": {"modules": {"lttng-tracer": "01ff", "odd": "0", "none": ""}},
       "base_types": {"pointer": {"size": 8, "kind": "int", "endian": "little"},
                      "u8": {"size": 1, "kind": "int", "endian": "little"}},
       "user_types": {
@@ -261,6 +262,8 @@ fn units_and_modules_survive_being_written() {
     for name in &wanted.structs {
         assert_eq!(types.structs(name), again.structs(name), "{name}");
     }
+    let ids: Vec<_> = again.module_build_ids().collect();
+    assert_eq!(ids, [("lttng_tracer", &[1, 0xff][..])]);
     assert_eq!(types.symbols("s").len(), 5);
     assert_eq!(types.symbols("s"), again.symbols("s"));
     assert_eq!(types.symbols("_text"), again.symbols("_text"));

@@ -98,6 +98,11 @@ impl Folder {
         files
     }
 
+    /// Names of the modules that there are files of.
+    pub(super) fn module_names(&self) -> impl Iterator<Item = &str> {
+        self.modules.keys().map(String::as_str)
+    }
+
     /// Files named by this build-id.
     pub(super) fn named_by(&self, build_id: &[u8]) -> Vec<PathBuf> {
         let Some((first, rest)) = build_id.split_first() else { return Vec::new() };

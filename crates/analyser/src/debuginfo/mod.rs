@@ -86,6 +86,29 @@ impl Debuginfo {
         kdebug::Types::load(self.files.clone(), wanted).map_err(Error::Types)
     }
 
+    /// Reads the types of all files, and of all that the folders have of one kernel, for want of a core that would tell what is needed.
+    ///
+    /// Errors: as [`Debuginfo::load`], but a kernel need not be there; several builds of one module.
+    pub(crate) fn load_all(
+        &mut self,
+        wanted: &kdebug::Wanted,
+        warnings: &mut Vec<String>,
+    ) -> Result<kdebug::Types> {
+        for folder in &self.folders {
+            warnings.extend(folder.warnings.iter().cloned());
+        }
+        let mut types = kdebug::Types::load(self.files.clone(), wanted).map_err(Error::Types)?;
+        let may_have_kernel = self.folders.iter().any(|folder| !folder.kernels.is_empty());
+        if may_have_kernel && !kernel::has_kernel(&types, wanted) {
+            let found = kernel::find(&self.folders, &CoreIdentity::default(), false)?;
+            self.files.splice(0..0, found.inputs);
+            types = kdebug::Types::load(self.files.clone(), wanted).map_err(Error::Types)?;
+        }
+        let modules = modules::all(&self.folders, &types)?;
+        types.extend(&modules, &self.files, wanted).map_err(Error::Types)?;
+        Ok(types)
+    }
+
     /// Files of loaded modules, as far as the folders have them and no file was named for them.
     pub(crate) fn modules(&self, loaded: &[Module], types: &kdebug::Types, force: bool) -> Search {
         if self.folders.is_empty() {

@@ -1,9 +1,11 @@
 //! Which files are those of the modules that were loaded.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::folder::Folder;
 use super::{Search, found};
+use crate::error::{Error, Result};
 use crate::matching::hex;
 use crate::modules::Module;
 
@@ -50,6 +52,39 @@ pub(super) fn find(folders: &[Folder], loaded: &[Module], types: &kdebug::Types,
         search.warnings.push(format!("files of modules {what}: {} ({example})", names.join(", ")));
     }
     search
+}
+
+/// Files of all the tracers' modules in the folders, one for each, those without type information left out.
+///
+/// Errors: several builds of one module.
+pub(super) fn all(folders: &[Folder], types: &kdebug::Types) -> Result<Vec<kdebug::Input>> {
+    let holders = relaywalk::wanted();
+    let names: BTreeSet<&str> =
+        folders.iter().flat_map(Folder::module_names).filter(|name| holders.has_module(name)).collect();
+    let mut inputs = Vec::new();
+    for name in names {
+        if types.sources().iter().any(|source| source.module.as_deref() == Some(name)) {
+            continue;
+        }
+        let mut chosen: Option<(kdebug::Input, kdebug::Identity)> = None;
+        for path in folders.iter().flat_map(|folder| folder.module(name, None)) {
+            let Some(input) = found(&path).map(|input| input.with_module(name)) else { continue };
+            let Ok(identity) = input.identity() else { continue };
+            if !identity.has_types {
+                continue;
+            }
+            match &chosen {
+                Some((first, known)) if known.build_id != identity.build_id => {
+                    let (first, module) = (first.path.clone(), name.to_owned());
+                    return Err(Error::SeveralBuilds { module, first, second: path });
+                }
+                Some(_) => {}
+                None => chosen = Some((input, identity)),
+            }
+        }
+        inputs.extend(chosen.map(|(input, _)| input));
+    }
+    Ok(inputs)
 }
 
 /// In which way a file cannot be that of the module; `None` also when one of both does not tell.

@@ -168,6 +168,30 @@ pub(crate) fn symbols(view: &View, module: &Module, wanted: &HashSet<&str>) -> V
     view.object(layout, module.address).map(|object| symbols::read(view, &object, wanted)).unwrap_or_default()
 }
 
+/// Members of `struct module`, a large structure, that are looked at.
+pub(crate) const MEMBERS: &[&str] = &[
+    "list",
+    "name",
+    "state",
+    "version",
+    "srcversion",
+    "build_id",
+    "sect_attrs",
+    "percpu",
+    "mem",
+    "core_layout",
+    "data_layout",
+    "module_core",
+    "core_size",
+    "core_text_size",
+    "core_ro_size",
+    "kallsyms",
+    "core_kallsyms",
+    "symtab",
+    "num_symtab",
+    "strtab",
+];
+
 /// Structures and symbols that this module asks the type information for.
 pub(crate) fn want(wanted: &mut kdebug::Wanted) {
     for name in ["module", "module_memory", "mod_kallsyms"].iter().chain(&sections::STRUCTS) {

@@ -9,6 +9,7 @@ mod info;
 mod into;
 mod ls;
 mod man;
+mod profile;
 mod repair;
 mod slice;
 
@@ -34,6 +35,7 @@ pub(crate) fn run(args: Args) -> Result<Exit> {
         Command::Check(args) => check::run(&args, json),
         Command::Repair(args) => repair::run(args, json, verbose > 0),
         Command::Slice(args) => slice::run(args, json),
+        Command::Profile(args) => profile::run(args, json, verbose > 0),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
     }

@@ -32,6 +32,9 @@ pub(super) struct Metadata<'a> {
     pub(super) producer: Producer<'a>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub(super) build_id: Option<Text<'a>>,
+    /// Build-ids of modules by their names.
+    #[serde(borrow, default, skip_serializing_if = "Ordered::is_empty")]
+    pub(super) modules: Ordered<'a, Text<'a>>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -114,6 +117,12 @@ pub(super) struct SymbolEntry<'a> {
 /// A JSON object in the order of the file: the order of members is worth keeping.
 #[derive(Debug)]
 pub(super) struct Ordered<'a, V>(pub(super) Vec<(Text<'a>, V)>);
+
+impl<V> Ordered<'_, V> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 impl<V> Default for Ordered<'_, V> {
     fn default() -> Self {

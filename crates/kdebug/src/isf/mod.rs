@@ -8,7 +8,7 @@
 //!   other that way. The plain name is a definition of unknown unit. A unit that begins with `?` is none, but tells
 //!   keys apart; one of 16 hexadecimal digits says that the struct is only meant to be referred to by others.
 //! * `module:.section` as the `linkage_name` of a symbol: one of a module, whose address is the offset in that section.
-//! * `metadata.build_id`: the kernel's build-id in hexadecimal digits.
+//! * `metadata.build_id`: the kernel's build-id in hexadecimal digits; `metadata.modules`: those of modules by name.
 //!
 //! Anonymous structs are named `unnamed_…`, and an array of count 0 is a flexible one.
 

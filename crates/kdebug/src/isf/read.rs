@@ -28,6 +28,11 @@ pub(crate) fn load(path: &str, bytes: &[u8], wanted: &WantedSets<'_>) -> Result<
         .map_err(|error| Error::malformed(path, "ISF", "types and symbols as JSON", error))?;
     let mut found = Found::new(SourceKind::Isf);
     found.build_id = document.metadata.build_id.as_deref().and_then(from_hex);
+    for (name, id) in &document.metadata.modules.0 {
+        if let Some(id) = from_hex(id).filter(|id| !id.is_empty()) {
+            found.module_build_ids.insert(module_name(name), id);
+        }
+    }
     let mut builder = Builder::new(&document);
     found.pointer_size = builder.base.get("pointer").map(|(size, _, _)| *size);
     found.endian = document.base_types.0.iter().find_map(|(_, base)| match &*base.endian {

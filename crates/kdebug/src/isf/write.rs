@@ -37,6 +37,9 @@ pub fn write(types: &Types) -> String {
             format: "6.2.0".into(),
             producer: Producer { name: "kdebug".into(), version: env!("CARGO_PKG_VERSION").into() },
             build_id: types.build_id().map(|id| hex(id).into()),
+            modules: Ordered(
+                types.module_build_ids().map(|(name, id)| (name.to_owned().into(), hex(id).into())).collect(),
+            ),
         },
         symbols: symbols(types, &mut writer),
         enums: writer.enums(types),
@@ -44,7 +47,7 @@ pub fn write(types: &Types) -> String {
         user_types: Ordered(writer.user_types),
     };
     // Writing to memory cannot fail, and no key is anything but a string.
-    serde_json::to_string(&document).unwrap_or_default()
+    serde_json::to_string_pretty(&document).unwrap_or_default()
 }
 
 fn endian(types: &Types) -> &'static str {
