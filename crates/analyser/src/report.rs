@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::kernel::{CoreSummary, Kernel, KernelSummary};
 use crate::lttng::{Layouts, SessionSummary, Sessions};
 use crate::model::{Channel, State, Stream, Trace, Traces};
+use crate::modules::Module;
 
 /// Everything `info` tells.
 #[derive(Clone, Debug, Serialize)]
@@ -95,8 +96,10 @@ impl Kernel {
     /// Everything known about core, kernel and the traces and sessions found in it.
     #[must_use]
     pub fn info(&self, traces: &Traces, sessions: &Sessions) -> Info {
-        // That the types of LTT are missing is no damage where its successor was used.
-        let of_traces = Some(&traces.damage).filter(|_| !traces.is_absent() || sessions.sessions.is_empty());
+        // That the types of LTT 0.x are missing is no damage where it is not.
+        let is_ltt = |module: &Module| module.name.starts_with("ltt_") || module.name.starts_with("ltt-");
+        let of_traces = Some(&traces.damage);
+        let of_traces = of_traces.filter(|_| !traces.is_absent() || self.modules().iter().any(is_ltt));
         let damage = of_traces.into_iter().flatten().chain(&sessions.damage);
         Info {
             core: self.core_info(),

@@ -451,11 +451,13 @@ pub(crate) enum LineFormat {
 /// Ways to the buffers.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Via {
-    /// The kernel's list of traces
+    /// The kernel's list of traces or sessions
     List,
-    /// The debugfs tree
+    /// The debugfs tree (LTT 0.x)
     Debugfs,
-    /// Both, and whatever else leads to a buffer
+    /// Files that the tracer's daemons had open (LTTng 2.x)
+    OpenFiles,
+    /// All of them, and whatever else leads to a buffer
     Both,
 }
 

@@ -73,6 +73,7 @@ impl From<Via> for Routes {
         match via {
             Via::List => Routes::LIST,
             Via::Debugfs => Routes::DEBUGFS,
+            Via::OpenFiles => Routes::OPEN_FILES,
             Via::Both => Routes::ALL,
         }
     }

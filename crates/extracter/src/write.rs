@@ -56,6 +56,7 @@ pub(crate) fn write(
     if file.doubles {
         notes.push("another stream has the same path, so this one got a directory of its own".to_owned());
     }
+    let mut decoded = true;
     for (nth, slot) in stream.slots.iter().enumerate() {
         if slot.state == State::NeverUsed {
             totals.add_never_used();
@@ -71,11 +72,14 @@ pub(crate) fn write(
         }
         sink.write_all(record.bytes).map_err(failed("writing"))?;
         totals.add_record(slot.state, &record);
+        decoded &= record.events.is_some() || record.bytes.is_empty();
         for text in record.notes {
             note(&mut notes, || text);
         }
         progress.advance(stream.slot_size, &name);
     }
+    // A number that leaves out packets whose events nobody can decode would pass for the whole.
+    totals.events = totals.events.filter(|_| decoded);
     if totals.bytes.file == 0 {
         notes.push("no usable sub-buffer: the file is empty".to_owned());
     }

@@ -88,7 +88,7 @@ fn of_core(
         return Err(NothingFound { what, hint: None }.into());
     }
     match (chosen.as_slice(), recorded.as_slice()) {
-        ([], []) => Err(super::nothing(&traces, &sessions).into()),
+        ([], []) => Err(super::nothing(&kernel, &traces, &sessions).into()),
         (chosen, []) => {
             form.allows_ltt()?;
             print(Events::of_core(&kernel, chosen, selection)?, chosen.len() > 1, form)

@@ -29,7 +29,7 @@ pub(crate) fn run(mut args: Extract, as_json: bool, verbose: bool) -> Result<Exi
 
     let plan = Plan::new(&kernel, (&traces, &sessions), &options)?;
     if plan.files().is_empty() {
-        return Err(super::nothing(&traces, &sessions).into());
+        return Err(super::nothing(&kernel, &traces, &sessions).into());
     }
     let report = {
         let bar = Bar::start(plan.total_bytes());

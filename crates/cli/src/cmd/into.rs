@@ -36,7 +36,7 @@ pub(crate) fn run(args: Extract, into: &Path, as_json: bool, verbose: bool) -> R
     let kernel = super::kernel(&open)?;
     let traces = kernel.traces(args.via.into());
     if traces.traces.is_empty() {
-        return Err(super::nothing(&traces, &kernel.sessions(args.via.into())).into());
+        return Err(super::nothing(&kernel, &traces, &kernel.sessions(args.via.into())).into());
     }
     let trace = analyser::pairing(&directory, &traces, name)?;
     let phase = Phase::start("comparing both sides");

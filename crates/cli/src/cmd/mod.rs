@@ -68,7 +68,7 @@ fn kernel(options: &OpenOptions) -> Result<Kernel> {
 }
 
 /// Why there is nothing to write, with what was broken on the way.
-fn nothing(traces: &Traces, sessions: &Sessions) -> NothingFound {
+fn nothing(kernel: &Kernel, traces: &Traces, sessions: &Sessions) -> NothingFound {
     let missing = |damage: &[Damage]| match damage {
         [Damage { cause: cause @ Cause::MissingType { .. }, .. }] => Some(cause.to_string()),
         _ => None,
@@ -81,6 +81,11 @@ fn nothing(traces: &Traces, sessions: &Sessions) -> NothingFound {
         };
     }
     if let (Some(cause), []) = (missing(&traces.damage), sessions.sessions.as_slice()) {
+        let modules = kernel.modules();
+        if !modules.is_empty() && !modules.iter().any(|module| module.name.starts_with("ltt")) {
+            let what = "no trace in this core: no module of LTTng is loaded".to_owned();
+            return NothingFound { what, hint: None };
+        }
         return NothingFound {
             what: format!("no trace in this core: {cause}"),
             hint: Some(

@@ -210,7 +210,99 @@ fn metadata_that_the_daemon_has_written_already() {
     let known = kernel_sessions.sessions[0].metadata().unwrap();
     assert_eq!((known.first_packet(), known.from_packet(0)), (1, None));
     assert_eq!(known.from_packet(1), Some(known.text()));
-    // The events can still be had with the layout of the release.
-    assert_eq!(report.totals.events, Some(0), "they cannot be decoded");
+    // Packets are delimited with the layout of the release; what is in them, nobody can tell.
+    assert_eq!(report.totals.events, None);
     assert!(report.totals.bytes.written > 0 && report.totals.bytes.lost == 0);
+}
+
+/// Text of a session's metadata in the kernel's memory, by another of the same length.
+fn retell(dead: &mut DeadTracer, text: &str) {
+    let session = dead.sessions[0].address;
+    let private = "lttng_kernel_session_private";
+    let cache = dead.kernel.peek(session, private, "metadata_cache");
+    let data = dead.kernel.peek(cache, "lttng_metadata_cache", "data");
+    assert_eq!(text.len(), dead.sessions[0].metadata.len());
+    dead.kernel.poke_bytes(data, text.as_bytes());
+}
+
+/// CTF 2: the text is passed on, packets are delimited with the layout of the release.
+#[test]
+fn metadata_in_json_are_passed_on() {
+    let mut dead = Tracer::new(Release::V2_14).events(300).crash(Crash::Reserved).build();
+    let plain = {
+        let scratch = tempfile::tempdir().unwrap();
+        extract(&open(&dead.kernel), Routes::ALL, &scratch.path().join("out"));
+        files(&scratch.path().join("out"))
+    };
+    let start = "\u{1e}{\"type\":\"preamble\",\"version\":2}\n\u{1e}{\"type\":\"trace-class\"";
+    let blanks = " ".repeat(dead.sessions[0].metadata.len() - start.len() - 2);
+    let text = format!("{start}{blanks}}}\n");
+    retell(&mut dead, &text);
+    dead.kernel.poke(dead.sessions[0].address, "lttng_kernel_session_private", "output_format", 2);
+    let kernel = open(&dead.kernel);
+    let scratch = tempfile::tempdir().unwrap();
+    let out = scratch.path().join("out");
+    let report = extract(&kernel, Routes::ALL, &out);
+    assert_eq!(report.damage, Vec::<String>::new());
+    assert_eq!(report.totals.events, None);
+    let mut json = files(&out);
+    let name = json.keys().find(|path| path.ends_with("/metadata")).unwrap().clone();
+    let metadata = Metadata::parse(&json.remove(&name).unwrap());
+    assert_eq!((metadata.text.as_slice(), metadata.cut), (text.as_bytes(), None));
+    assert_eq!(metadata.packets.unwrap().language, lttformat::ctf::Language::Json);
+    // All else is as it would be with metadata that can be read.
+    for (path, file) in &json {
+        assert!(plain[path] == *file, "{path}");
+    }
+}
+
+/// Viewers refuse a trace with a stream that its metadata do not declare.
+#[test]
+fn channels_that_are_not_declared_are_put_apart() {
+    let mut dead = Tracer::new(Release::V2_13).events(300).build();
+    let text = dead.sessions[0].metadata.replace("\tid = 0;\n\tevent.header", "\tid = 7;\n\tevent.header");
+    retell(&mut dead, &text.replace("stream_id = 0;\n\tfields", "stream_id = 7;\n\tfields"));
+    let scratch = tempfile::tempdir().unwrap();
+    let out = scratch.path().join("out");
+    let report = extract(&open(&dead.kernel), Routes::ALL, &out);
+    let said = "the metadata do not declare channel chan: it is in a folder of its own";
+    assert!(report.damage.iter().any(|damage| damage.ends_with(said)), "{:?}", report.damage);
+    let [trace] = report.traces.as_slice() else { panic!("{:?}", report.traces) };
+    assert_eq!((trace.streams.len(), trace.metadata.is_none()), (2, true));
+    let planted = dead.sessions[0].channels[0].streams.iter().flat_map(|stream| &stream.packets);
+    assert_eq!(report.totals.bytes.written, planted.map(|packet| packet.valid.len() as u64).sum::<u64>());
+}
+
+/// A page of the text that is not in the core costs the statements in it.
+#[test]
+fn metadata_with_a_hole() {
+    let dead = Tracer::new(Release::V2_13).declared(60).build();
+    let session = dead.sessions[0].address;
+    let cache = dead.kernel.peek(session, "lttng_kernel_session_private", "metadata_cache");
+    let data = dead.kernel.peek(cache, "lttng_metadata_cache", "data");
+    let whole = dead.sessions[0].metadata.as_str();
+    for (page, declared) in [(0, false), (1, true)] {
+        let mut torn = dead.kernel.clone();
+        let place = torn.phys(data + page * 4096) / 4096;
+        torn.memory_mut().remove(place).unwrap();
+        let kernel = open(&torn);
+        let scratch = tempfile::tempdir().unwrap();
+        let out = scratch.path().join("out");
+        let report = extract(&kernel, Routes::ALL, &out);
+        assert!(
+            report.damage.iter().any(|damage| damage.contains("metadata, bytes ")),
+            "{:?}",
+            report.damage
+        );
+        let sessions = kernel.sessions(Routes::ALL);
+        let session = &sessions.sessions[0];
+        assert_eq!(session.class().is_some(), declared);
+        let events = session.class().map_or(0, |class| class.streams()[0].events().len());
+        assert!(events < 60 && (events > 20 || !declared), "{events}");
+        let text = String::from_utf8(session.metadata().unwrap().text().to_vec()).unwrap();
+        assert!(text.split_inclusive("};\n\n").all(|statement| whole.contains(statement)));
+        assert!(
+            report.totals.bytes.written > 0 && report.totals.bytes.lost + report.totals.bytes.unreadable == 0
+        );
+    }
 }
