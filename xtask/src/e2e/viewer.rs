@@ -48,8 +48,11 @@ pub(crate) fn same_lines(expected: &str, found: &str) -> Result<usize, Vec<Strin
     if lines != other || lines == 0 {
         wrong.push(format!("expected {lines} events as in babeltrace2, found {other}"));
     }
-    let different =
-        expected.lines().zip(found.lines()).enumerate().find(|(_, (expected, found))| expected != found);
+    let different = expected
+        .lines()
+        .zip(found.lines())
+        .enumerate()
+        .find(|(_, (expected, found))| !same_event(expected, found));
     if let Some((number, (expected, found))) = different {
         wrong.push(format!("event {} differs: expected {expected:?}, found {found:?}", number + 1));
     }
