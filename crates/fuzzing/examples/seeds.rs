@@ -38,6 +38,7 @@ fn main() {
     translation();
     debug_information();
     traces();
+    sessions();
     extraction();
 }
 
@@ -480,23 +481,74 @@ fn traces() {
     }
 }
 
+/// Metadata, packets, data files and indexes of a real session, and of synthetic ones of every generation.
+fn sessions() {
+    let disk = |name: &str| fixture(&format!("linux-6.1-lttng-2.13/M0d/disk-trace/lttng-disk/kernel/{name}"));
+    seed("ctf_metadata", "real", disk("metadata"));
+    seed(
+        "ctf_metadata",
+        "json",
+        b"\x1e{\"type\":\"preamble\",\"version\":2}\n\x1e{\"type\":\"trace-class\"}\n",
+    );
+    seed("ctf_index", "real", disk("index/net_1.idx"));
+    let old = [
+        &[0xc1, 0xf1, 0xdc, 0xc1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 56][..],
+        &disk("index/net_0.idx")[16..72],
+    ];
+    seed("ctf_index", "1.0", old.concat());
+    let text = lttformat::ctf::Metadata::parse(&disk("metadata")).text;
+    seed("ctf_tsdl", "real", &text);
+    let packet = &disk("net_0")[..1500];
+    let how = |used: u32| [&used.to_le_bytes()[..], &4096_u16.to_le_bytes()].concat();
+    seed("ctf_events", "real", [how(1000), part(&text), packet.to_vec()].concat());
+    seed("ctf_scan", "layout", [&[9, 12][..], &part(b""), &[packet, &[0; 2596], packet].concat()].concat());
+
+    use synth::lttng::{Release, Tracer};
+    for release in Release::ALL {
+        for (order, endian, bits) in [("", synth::Endian::Little, 64), ("-big-32", synth::Endian::Big, 32)] {
+            let dead = Tracer::new(release).machine(bits, endian).events(400).build();
+            let session = &dead.sessions[0];
+            let name = format!("{release:?}{order}").to_lowercase();
+            seed("ctf_tsdl", &name, &session.metadata);
+            let stream = &session.channels[0].streams[0];
+            let mut file = Vec::new();
+            for packet in stream.packets.iter().filter(|packet| packet.closed).take(2) {
+                file.extend(&packet.valid);
+                file.resize(file.len().next_multiple_of(4096), 0);
+            }
+            seed(
+                "ctf_events",
+                &name,
+                [how(900), part(session.metadata.as_bytes()), file[..2048].to_vec()].concat(),
+            );
+            seed("ctf_scan", &name, [&[1, 12][..], &part(session.metadata.as_bytes()), &file].concat());
+            let torn = [&file[..4000], &[0; 96], &file[4096..6000]].concat();
+            seed(
+                "ctf_scan",
+                &format!("{name}-torn"),
+                [&[0, 12][..], &part(session.metadata.as_bytes()), &torn].concat(),
+            );
+        }
+    }
+    for core in 0..9 {
+        edits("sessions", core);
+    }
+}
+
+/// A core without edits, with a word in the middle of memory and of the types changed, and with the end of the file missing.
+fn edits(target: &str, core: u8) {
+    seed(target, &format!("core-{core}"), [core]);
+    let edit =
+        |kind: u8, place: u32, value: u64| [&[kind][..], &place.to_le_bytes(), &value.to_le_bytes()].concat();
+    let memory = [vec![core], edit(6, 0x2_1008, u64::MAX), edit(4, 0x3_2000, 0)].concat();
+    seed(target, &format!("core-{core}-memory"), memory);
+    let types = [vec![core], edit(1, 3000, u64::from(b'9')), edit(1, 9000, u64::from(b'9'))].concat();
+    seed(target, &format!("core-{core}-types"), types);
+    seed(target, &format!("core-{core}-cut"), [vec![core], edit(0x80, 0x3_0001, 0)].concat());
+}
+
 fn extraction() {
     for core in 0..8 {
-        seed("extraction", &format!("core-{core}"), [core]);
-        let edit = |kind: u8, place: u32, value: u64| {
-            [&[kind][..], &place.to_le_bytes(), &value.to_le_bytes()].concat()
-        };
-        // A word in the middle of memory, of the types, and the end of the file.
-        seed(
-            "extraction",
-            &format!("core-{core}-memory"),
-            [vec![core], edit(6, 0x2_1008, u64::MAX), edit(4, 0x3_2000, 0)].concat(),
-        );
-        seed(
-            "extraction",
-            &format!("core-{core}-types"),
-            [vec![core], edit(1, 3000, u64::from(b'9')), edit(1, 9000, u64::from(b'9'))].concat(),
-        );
-        seed("extraction", &format!("core-{core}-cut"), [vec![core], edit(0x80, 0x3_0001, 0)].concat());
+        edits("extraction", core);
     }
 }

@@ -20,7 +20,13 @@
 //! | [`ltt_events`] | metadata, a sub-buffer and what the counters say |
 //! | [`ltt_format`] | marker formats and a payload |
 //! | [`ltt_scan`] | a trace file |
-//! | [`extraction`] | edits of a good core and its types |
+//! | [`ctf_metadata`] | a metadata file |
+//! | [`ctf_tsdl`] | its text |
+//! | [`ctf_events`] | metadata and a packet |
+//! | [`ctf_scan`] | metadata and a data file |
+//! | [`ctf_index`] | an index file |
+//! | [`extraction`] | edits of a good core with LTTng 0.x traces and its types |
+//! | [`sessions`] | the same with LTTng 2.x sessions |
 //!
 //! A body asserts what its parser promises beyond not panicking: lengths within bounds, orders kept, round trips. Time and
 //! memory are bounded by libFuzzer's limits, and by those of the replay.
@@ -28,19 +34,24 @@
 //! `cargo run -p fuzzing --example seeds` writes the first inputs again.
 
 mod core_file;
+mod ctf;
 mod debug_information;
+mod edits;
 mod extraction;
 mod input;
 mod ltt;
 mod page;
+mod sessions;
 mod translation;
 
 pub use core_file::{elf, flattened, kdump, notes, split, vmcoreinfo};
+pub use ctf::{ctf_events, ctf_index, ctf_metadata, ctf_scan, ctf_tsdl};
 pub use debug_information::{btf, dwarf, isf};
 pub use extraction::extraction;
 pub use input::Input;
 pub use ltt::{ltt_events, ltt_format, ltt_header, ltt_scan};
 pub use page::page;
+pub use sessions::sessions;
 pub use translation::{SYMBOLS, translation};
 
 /// A body.
@@ -63,5 +74,11 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("ltt_events", ltt_events),
     ("ltt_format", ltt_format),
     ("ltt_scan", ltt_scan),
+    ("ctf_metadata", ctf_metadata),
+    ("ctf_tsdl", ctf_tsdl),
+    ("ctf_events", ctf_events),
+    ("ctf_scan", ctf_scan),
+    ("ctf_index", ctf_index),
     ("extraction", extraction),
+    ("sessions", sessions),
 ];
