@@ -30,7 +30,10 @@ const CRASHES: [Crash; 8] = [
 ];
 
 fn open(dead: &DeadKernel) -> Kernel {
-    let core = synth::core::Elf::kdump().write(dead).bytes();
+    open_core(dead, synth::core::Elf::kdump().write(dead).bytes())
+}
+
+fn open_core(dead: &DeadKernel, core: Vec<u8>) -> Kernel {
     let core = vmcore::Vmcore::from_bytes(vec![core], &vmcore::OpenOptions::default()).unwrap();
     let types = kdebug::Input::new("types.json", Arc::new(synth::isf::json(dead).into_bytes()));
     Kernel::from_parts(core, vec![types], &OpenOptions::default()).unwrap()
@@ -257,6 +260,30 @@ fn packets_with_holes() {
             });
         }
     }
+}
+
+/// Pages that the dump's filter left out are taken for the zeros they were, as far as events can be decoded from them.
+#[test]
+fn pages_that_were_filtered_out() {
+    let tracer = Tracer::new(Release::V2_13).sub_buffers(16384, 4).events(700).crash(Crash::Reserved);
+    let dead = tracer.build();
+    let truth = &dead.sessions[0].channels[0].streams[0].packets[0];
+    let place = find(&dead.kernel, &truth.valid[4096..8192]);
+    let core = synth::core::Kdump::new(synth::core::Codec::Zlib).exclude([place]).write(&dead.kernel).bytes();
+    let kernel = open_core(&dead.kernel, core);
+    let sessions = kernel.sessions(Routes::ALL);
+    let session = &sessions.sessions[0];
+    let channel = &session.channels()[0];
+    let mut recorder = session.recorder(&kernel, channel, &channel.streams()[0]).count_events(true);
+    let record = recorder.record(&channel.streams()[0].packets()[0]);
+    adds_up(&record);
+    let hole = |note: &analyser::lttng::Note| matches!(&note.kind, NoteKind::Hole(hole) if hole.zero_filled && hole.range == (4096..8192));
+    assert!(record.notes.iter().any(hole), "{:?}", record.notes);
+    // These were no zeros: what could be decoded before them is kept.
+    let valid = usize::try_from(record.valid).unwrap();
+    assert!((4000..4200).contains(&valid) && record.unreadable > 8000, "{valid}");
+    let kept = events(session, record.bytes, record.header.as_ref().unwrap());
+    assert_eq!(record.events, Some(kept.len() as u64));
 }
 
 /// Opens a kernel and does something with the first stream in it.

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use lttformat::ctf::{Index, IndexEntry, IndexVersion, PacketHeader};
 use proptest::prelude::*;
 
 use super::*;
@@ -15,6 +16,8 @@ use crate::source::{Content, Reader, Record, Slot, State};
 #[derive(Debug, Clone)]
 enum Piece {
     Whole(Vec<u8>),
+    /// With a header that has this begin.
+    Packet(Vec<u8>, u64),
     /// Bytes, of which this many were lost and unreadable.
     Damaged(Vec<u8>, u64, u64),
     Unusable(u64),
@@ -49,9 +52,28 @@ impl Reader for PieceReader<'_> {
                 notes: vec!["a hole".to_owned()],
                 ..Record::default()
             },
+            Piece::Packet(bytes, begin) => {
+                let header = Some(header(*begin, len(bytes)));
+                Record { bytes, header, valid: len(bytes), events: None, ..Record::default() }
+            }
             Piece::Unusable(unreadable) => Record { unreadable: *unreadable, ..Record::default() },
             Piece::Panics => panic!("reader"),
         }
+    }
+}
+
+fn header(begin: u64, len: u64) -> PacketHeader {
+    PacketHeader {
+        uuid: None,
+        stream_id: 0,
+        stream_instance_id: Some(0),
+        timestamp_begin: begin,
+        timestamp_end: begin + 1,
+        content_size: 8 * len,
+        packet_size: 8 * len,
+        packet_seq_num: Some(begin),
+        events_discarded: Some(0),
+        cpu_id: Some(0),
     }
 }
 
@@ -119,6 +141,21 @@ fn sample() -> Vec<TraceSource<'static>> {
             )],
         ),
     ]
+}
+
+/// A session with two streams of one name.
+fn session() -> TraceSource<'static> {
+    let metadata = MetadataSource {
+        path: vec!["kernel", "metadata"],
+        content: b"text".to_vec(),
+        notes: vec!["cut".to_owned()],
+    };
+    let stream = |begin| {
+        let packet = |begin| (State::Ready, Piece::Packet(vec![9; 4096], begin));
+        let slots = [packet(begin), (State::Stalled, Piece::Unusable(96)), packet(begin + 1)];
+        StreamSource { index: Some(IndexVersion::V1_1), ..stream(&[b"kernel", b"chan_0"], &slots) }
+    };
+    TraceSource { metadata: Some(metadata), ..trace(b"s-20200131-142501", vec![stream(10), stream(20)]) }
 }
 
 fn plan(traces: Vec<TraceSource<'static>>, options: &Options) -> Plan<'static> {
@@ -197,6 +234,55 @@ fn everything_in_memory_is_written() {
     assert_eq!((flight.unusable, flight.ready, flight.stalled, flight.total), (1, 1, 0, 2));
     assert_eq!(report.totals.bytes.written, 12168 + 4096);
     assert!(report.has_losses());
+}
+
+#[test]
+fn traces_and_sessions_are_written_together() {
+    let scratch = tempfile::tempdir().unwrap();
+    let out = scratch.path().join("out");
+    let mut traces = sample();
+    traces.push(session());
+    let report = plan(traces, &Options::new(&out)).run(&Silent).unwrap();
+    let index = |begin| {
+        let entries = [(0, begin), (4096, begin + 1)];
+        let entries = entries.map(|(offset, begin)| IndexEntry::new(offset, &header(begin, 4096)));
+        Index { version: IndexVersion::V1_1, entries: entries.to_vec(), cut: None }.file()
+    };
+    let mut expected: Vec<(String, Vec<u8>)> = Vec::new();
+    // The second stream is only a trace with metadata of its own.
+    for (root, begin) in [("s-20200131-142501", 10), ("s-20200131-142501~2", 20)] {
+        expected.push((format!("{root}/"), vec![]));
+        expected.push((format!("{root}/kernel/"), vec![]));
+        expected.push((format!("{root}/kernel/chan_0"), vec![9; 8192]));
+        expected.push((format!("{root}/kernel/index/"), vec![]));
+        expected.push((format!("{root}/kernel/index/chan_0.idx"), index(begin)));
+        expected.push((format!("{root}/kernel/metadata"), b"text".to_vec()));
+    }
+    let written = tree(&out);
+    assert!(written[6..] == expected, "{:?}", names(&out));
+    let [.., session] = report.traces.as_slice() else { panic!("no traces") };
+    let metadata = session.metadata.as_ref().unwrap();
+    assert_eq!((metadata.path.as_str(), metadata.bytes), ("s-20200131-142501/kernel/metadata", 4));
+    assert_eq!(metadata.notes, ["cut"]);
+    assert_eq!(session.totals.events, None, "nobody decoded them");
+    assert_eq!(report.traces[0].metadata, None);
+    assert_eq!(serde_json::to_value(&report.traces[0]).unwrap().get("metadata"), None);
+}
+
+#[test]
+fn whatever_fails_of_a_session_nothing_is_left_behind() {
+    // Two data files, two indexes, two metadata files.
+    for (call, times) in [("create", 6), ("write", 8), ("sync", 6), ("directory", 7), ("sync directory", 7)] {
+        for nth in 0..times {
+            let scratch = tempfile::tempdir().unwrap();
+            let disk = Faulty::new(&Local, Fault::Call(call, nth, ErrorKind::StorageFull));
+            let plan = plan(vec![session()], &Options::new(scratch.path().join("out")));
+            let error = plan.run_on(&disk, &Silent).unwrap_err();
+            assert!(matches!(error, Error::Io { .. }), "{call} {nth}: {error}");
+            assert!(!error.to_string().contains("partial"), "{call} {nth}: {error}");
+            assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0, "{call} {nth}");
+        }
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use extracter::{Options, Plan, Report, Silent};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use synth::DeadKernel;
-use synth::lttng::{Crash, Release, Tracer};
+use synth::lttng::{Crash, DeadTracer, Release, Tracer};
 
 use super::{check, files, planted};
 
@@ -109,6 +109,36 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Metadata that declare anything: other sizes, other names, nothing at all.
+    #[test]
+    fn any_metadata(edits in prop::collection::vec((any::<Index>(), any::<Index>(), any::<u8>()), 1..30)) {
+        let dead = &*DECLARED;
+        let mut text = dead.sessions[0].metadata.clone().into_bytes();
+        for (to, from, kind) in edits {
+            let (to, from) = (to.index(text.len() - 16), from.index(text.len() - 16));
+            match kind {
+                0..100 => text[to] = kind,
+                100..200 => text.copy_within(from..from + 16, to),
+                // The next number after this place.
+                _ => {
+                    if let Some(digit) = text[to..].iter().position(u8::is_ascii_digit) {
+                        text[to + digit] = b'0' + kind % 10;
+                    }
+                }
+            }
+        }
+        let mut torn = dead.clone();
+        planted::retell(&mut torn, &text);
+        contained(&planted::open(&torn.kernel));
+    }
+}
+
+static DECLARED: LazyLock<DeadTracer> =
+    LazyLock::new(|| Tracer::new(Release::V2_13).events(150).crash(Crash::Nested).build());
 
 /// Single words of all that the walk reads of a buffer, each made absurd: the other buffers are not harmed.
 #[test]

@@ -216,13 +216,13 @@ fn metadata_that_the_daemon_has_written_already() {
 }
 
 /// Text of a session's metadata in the kernel's memory, by another of the same length.
-fn retell(dead: &mut DeadTracer, text: &str) {
+pub(crate) fn retell(dead: &mut DeadTracer, text: &[u8]) {
     let session = dead.sessions[0].address;
     let private = "lttng_kernel_session_private";
     let cache = dead.kernel.peek(session, private, "metadata_cache");
     let data = dead.kernel.peek(cache, "lttng_metadata_cache", "data");
     assert_eq!(text.len(), dead.sessions[0].metadata.len());
-    dead.kernel.poke_bytes(data, text.as_bytes());
+    dead.kernel.poke_bytes(data, text);
 }
 
 /// CTF 2: the text is passed on, packets are delimited with the layout of the release.
@@ -237,7 +237,7 @@ fn metadata_in_json_are_passed_on() {
     let start = "\u{1e}{\"type\":\"preamble\",\"version\":2}\n\u{1e}{\"type\":\"trace-class\"";
     let blanks = " ".repeat(dead.sessions[0].metadata.len() - start.len() - 2);
     let text = format!("{start}{blanks}}}\n");
-    retell(&mut dead, &text);
+    retell(&mut dead, text.as_bytes());
     dead.kernel.poke(dead.sessions[0].address, "lttng_kernel_session_private", "output_format", 2);
     let kernel = open(&dead.kernel);
     let scratch = tempfile::tempdir().unwrap();
@@ -261,7 +261,8 @@ fn metadata_in_json_are_passed_on() {
 fn channels_that_are_not_declared_are_put_apart() {
     let mut dead = Tracer::new(Release::V2_13).events(300).build();
     let text = dead.sessions[0].metadata.replace("\tid = 0;\n\tevent.header", "\tid = 7;\n\tevent.header");
-    retell(&mut dead, &text.replace("stream_id = 0;\n\tfields", "stream_id = 7;\n\tfields"));
+    let text = text.replace("stream_id = 0;\n\tfields", "stream_id = 7;\n\tfields");
+    retell(&mut dead, text.as_bytes());
     let scratch = tempfile::tempdir().unwrap();
     let out = scratch.path().join("out");
     let report = extract(&open(&dead.kernel), Routes::ALL, &out);
