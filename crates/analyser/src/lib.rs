@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! Kernel ─► Traces ─► Trace ─► Channel ─► Stream (one CPU) ─► SubBuffer ─► Record (bytes as the daemon would have written)
+//!    ├────► lttng::Sessions ─► Session ─► Channel ─► Stream ─► Packet ─► Record (LTTng 2.x: see lttng)
 //!    └────► Debugfs ─► Entry ─► RelayFile
 //! Directory (a trace on disk) ─► Tracefile ─► whole records and cuts ─► Check
 //! ```

@@ -262,6 +262,47 @@ fn packets_with_holes() {
     }
 }
 
+/// A packet that was left unfinished, with others after it that were finished: its end and its count of dropped events are not those
+/// of the crash.
+#[test]
+fn a_packet_left_long_ago() {
+    let dead = Tracer::new(Release::V2_13).events(300).build();
+    let truth = &dead.sessions[0].channels[0].streams[0];
+    assert!(truth.packets.len() > 2 && truth.packets[1].closed && truth.packets[0].position == 0);
+    let ends = with_first_stream(&dead.kernel, |session, stream, kernel| {
+        let channel = &session.channels()[0];
+        let mut recorder = session.recorder(kernel, channel, stream);
+        let record = recorder.record(&stream.packets()[0]);
+        let mut decoder = Decoder::new(session.class().unwrap(), record.bytes).unwrap();
+        let mut ends = Vec::new();
+        while decoder.next().is_some() {
+            ends.push(decoder.position().offset / 8);
+        }
+        ends
+    });
+    let committed = ends[ends.len() / 2];
+    let mut kernel = dead.kernel.clone();
+    let [hot, cold, ..] = truth.tables;
+    kernel.poke_bytes(hot, &[committed.to_le_bytes(), committed.to_le_bytes()].concat());
+    kernel.poke_bytes(cold, &0_u64.to_le_bytes());
+    kernel.poke(truth.address, "lttng_kernel_ring_buffer", "records_lost_full", 50);
+    with_first_stream(&kernel, |session, stream, kernel| {
+        let mut recorder = session.recorder(kernel, &session.channels()[0], stream).count_events(true);
+        let packets = stream.packets();
+        assert_eq!(packets[0].state(), State::Stalled);
+        let record = recorder.record(&packets[0]);
+        adds_up(&record);
+        assert_eq!((record.valid, record.lost), (committed, 4096 - committed));
+        assert_eq!(record.events, Some(ends.len() as u64 / 2 + 1));
+        let left = record.header.unwrap();
+        let next = recorder.record(&packets[1]).header.unwrap();
+        assert_eq!((left.events_discarded, next.events_discarded), (Some(0), Some(0)));
+        assert_eq!(left.timestamp_end, next.timestamp_begin);
+        let newest = recorder.record(packets.last().unwrap()).header.unwrap();
+        assert_eq!(newest.events_discarded, Some(50));
+    });
+}
+
 /// Pages that the dump's filter left out are taken for the zeros they were, as far as events can be decoded from them.
 #[test]
 fn pages_that_were_filtered_out() {

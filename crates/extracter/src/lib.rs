@@ -8,7 +8,8 @@
 //! *Is not:* a reader of cores or of buffers (`analyser`), nor a command line.
 //!
 //! ```text
-//!   Traces ──► Plan: names, places ──► temporary directory ──► fsync ──► rename ──► OUTPUT/<trace>/…
+//!   Traces,
+//!   Sessions ─► Plan: names, places ──► temporary directory ──► fsync ──► rename ──► OUTPUT/<trace>/…
 //!                                      one file a stream,
 //!                                      in parallel          └► Report: found = written + lost + unreadable + omitted
 //! ```
@@ -23,8 +24,8 @@
 //!     debuginfo: vec!["vmlinux".into()],
 //!     ..OpenOptions::default()
 //! })?;
-//! let traces = kernel.traces(Routes::ALL);
-//! let report = Plan::new(&kernel, &traces, &Options::new("rescued"))?.run(&Silent)?;
+//! let (traces, sessions) = (kernel.traces(Routes::ALL), kernel.sessions(Routes::ALL));
+//! let report = Plan::new(&kernel, (&traces, &sessions), &Options::new("rescued"))?.run(&Silent)?;
 //! println!("{} bytes of events, complete: {}", report.totals.bytes.written, !report.has_losses());
 //! # Ok(())
 //! # }
