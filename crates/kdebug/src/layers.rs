@@ -136,8 +136,10 @@ impl Types {
 
     /// Forgets all members of a wanted struct but those on the given paths; see [`Struct::with_members`].
     pub fn keep_members(&mut self, name: &str, paths: &[&str]) {
-        for definition in self.structs.get_mut(name).into_iter().flatten() {
-            *definition = Arc::new(definition.with_members(paths));
+        let Some(definitions) = self.structs.get_mut(name) else { return };
+        for definition in std::mem::take(definitions) {
+            // Those that differed in what is gone are one now.
+            merge(definitions, Arc::new(definition.with_members(paths)));
         }
     }
 

@@ -245,6 +245,34 @@ fn distinct_definitions_are_all_kept() {
     assert_eq!(sizes, [16, 8]);
 }
 
+/// BTF knows no units, so that homonyms are told apart by nothing but their order; that and all else survive being written as ISF.
+/// A module's blob that comes later continues the one that was read first.
+#[test]
+fn types_survive_being_written() {
+    for big in [false, true] {
+        let mut kernel = kernel(big);
+        kernel.structure("list_head", 0, 8, &[("next", 1, 0)]);
+        let mut module = Blob::split(&kernel);
+        module.structure("ltt_chan", 0, 24, &[("list", 4, 0), ("order", 1, 128)]);
+        let structs = ["ltt_chan", "list_head", "outer", "flags"];
+        let input = |path: &str, blob: &Blob| Input::new(path, Arc::new(blob.finish()));
+        let inputs = [input("vmlinux", &kernel)];
+        let mut types = Types::load(inputs.to_vec(), &wanted(&structs)).unwrap();
+        assert_eq!(types.missing().structs, ["ltt_chan"]);
+        types.extend(&[input("ltt-core", &module)], &inputs, &wanted(&structs)).unwrap();
+        assert!(types.missing().structs.is_empty());
+        assert_eq!(types.sources().len(), 2);
+        let isf = Input::new("isf", Arc::new(kdebug::isf::write(&types).into_bytes()));
+        let again = Types::load(vec![isf], &wanted(&structs)).unwrap();
+        assert_eq!(types.structs("list_head").len(), 2);
+        for name in structs {
+            assert_eq!(types.structs(name), again.structs(name), "{name}");
+        }
+        assert_eq!(again.enumerator("WIDE"), types.enumerator("WIDE"));
+        assert_eq!((again.endian(), again.pointer_size()), (types.endian(), types.pointer_size()));
+    }
+}
+
 #[test]
 fn damage_is_named_with_its_place() {
     let mut blob = kernel(false);

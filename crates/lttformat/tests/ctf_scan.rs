@@ -103,10 +103,7 @@ fn each_kind_of_damage_costs_one_packet() {
         (&|file| file[third.clone()].fill(0), "expected a packet, found zeroes"),
         (&|file| file[third.start] ^= 1, "packet header: expected magic 0xc1fc1fc1, found 0xc1fc1fc0"),
         (&|file| file[third.start + 4] ^= 1, "packet header: expected the trace's uuid, found another one"),
-        (
-            &|file| file[third.start + 20] = 7,
-            "expected a packet of the file's stream, found one of another",
-        ),
+        (&|file| file[third.start + 20] = 7, "expected a packet of the file's stream, found one of another"),
         (&header(24, 3), "expected a packet of the file's stream, found one of another"),
         (&header(40, 5), "expected an end after the begin"),
         (&header(48, u64::MAX), "expected a closed packet, found an open one"),

@@ -79,6 +79,13 @@ impl DeadKernel {
         &self.types
     }
 
+    /// The same kernel with debug information of fewer types.
+    #[must_use]
+    pub fn with_types(mut self, keep: impl Fn(&crate::layout::Layout) -> bool) -> DeadKernel {
+        self.types.layouts.retain(keep);
+        self
+    }
+
     /// What extraction must give.
     pub fn truth(&self) -> &Truth {
         &self.truth
@@ -201,7 +208,7 @@ impl Kernel {
         truth.relay = relay.place(&mut site, self.cpus, self.seed);
         self.decoys(&mut site);
         self.nesting(&mut site);
-        let modules = module::place(&mut site);
+        let modules = module::place(&mut site, self.seed as u8);
         truth.debugfs = std::mem::take(&mut site.debugfs.paths);
         let mut space = site.space;
         let build_id = build_id(self.seed);

@@ -6,6 +6,7 @@ use crate::abi::Abi;
 use crate::cdecl::Declarations;
 use crate::kernel::Era;
 use crate::layout::Types;
+use crate::module::ModuleShape;
 
 /// Array bound of per-CPU pointer arrays.
 pub(crate) const NR_CPUS: u64 = 8;
@@ -25,7 +26,7 @@ pub(crate) fn types(era: Era, version: (u8, u8), abi: Abi, commit_seq: bool) -> 
     let dynamic_h = include_str!("headers/ltt_trace_dynamic.h").to_owned();
     let a1_h = include_str!("headers/ltt_a1.h").to_owned();
     let private = "void *chan_private;";
-    let mut parts = vec![include_str!("headers/kernel.h").to_owned()];
+    let mut parts = vec![include_str!("headers/kernel.h").to_owned(), ModuleShape::Counted.header()];
     parts.extend(match era {
         Era::Z => vec![
             include_str!("headers/ltt_z.h").to_owned(),

@@ -25,7 +25,7 @@ const BASE_TYPES: [&str; 13] = [
     "pointer",
 ];
 
-/// The types and symbols of the kernel, symbols at link-time addresses; modules' symbols at their run-time ones.
+/// The types and symbols of the kernel, symbols at link-time addresses; those of modules relative to their sections.
 pub fn json(kernel: &DeadKernel) -> String {
     let types = kernel.types();
     let mut writer = Writer { types, users: Map::new(), anonymous: 0 };
@@ -69,6 +69,7 @@ fn symbols(kernel: &DeadKernel) -> Map<String, Json> {
     let mut out = Map::new();
     for symbol in kernel.symbols() {
         let mut entry = json!({"address": symbol.link});
+        let module = kernel.modules().iter().find(|module| Some(&module.name) == symbol.module.as_ref());
         if symbol.name == "linux_banner" {
             let banner = format!("{}\0", kernel.banner());
             entry["constant_data"] = json!(base64::engine::general_purpose::STANDARD.encode(&banner));
@@ -80,6 +81,10 @@ fn symbols(kernel: &DeadKernel) -> Map<String, Json> {
             let unit = symbol.unit.as_deref().map_or("global", stem);
             name = format!("{name}@{unit}");
             entry["linkage_name"] = json!(symbol.name);
+        }
+        if let Some(module) = module {
+            entry["address"] = json!(symbol.address - module.data);
+            entry["linkage_name"] = json!(format!("{}:.data", module.name));
         }
         out.insert(name, entry);
     }

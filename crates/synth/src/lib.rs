@@ -87,7 +87,7 @@ pub use kernel::{ChannelSpec, Era, Kernel, Mode, TraceSpec};
 pub use layout::{Layout, Member, Place, Types};
 pub use marker::{Marker, Value};
 pub use memory::Memory;
-pub use module::Module;
+pub use module::{Module, ModuleShape};
 pub use page_array::MemoryModel;
 pub use scenario::{Crash, Fill, Reader};
 pub use space::{Symbol, SymbolKind};

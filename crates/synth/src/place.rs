@@ -258,12 +258,13 @@ impl Site {
     }
 }
 
-/// Module of lttng-modules 0.16 … 0.19 that a source file is built into.
+/// Module of lttng-modules, 0.16 to 0.19 or 2.x, that a source file is built into.
 pub(crate) fn module_of(unit: &str) -> Option<&'static str> {
     match unit {
         "ltt/ltt-core.c" => Some("ltt_core"),
         "ltt/ltt-tracer.c" => Some("ltt_tracer"),
         unit if unit.starts_with("ltt/ltt-relay") => Some("ltt_relay"),
+        "src/lttng-events.c" => Some("lttng_tracer"),
         _ => None,
     }
 }

@@ -14,6 +14,17 @@ pub(crate) const TEXT_SIZE: u64 = 0x8000;
 pub(crate) const RODATA_END: u64 = 0x1_0000;
 const IMAGE_MAX: u64 = 4 * MIB;
 
+/// The content of `.note.gnu.build-id`.
+pub(crate) fn build_id_note(abi: Abi, id: &[u8]) -> Vec<u8> {
+    let mut note = Vec::new();
+    for value in [4, id.len() as u64, 3] {
+        note.extend(abi.bytes(value, 4));
+    }
+    note.extend_from_slice(b"GNU\0");
+    note.extend_from_slice(id);
+    note
+}
+
 /// What a symbol is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SymbolKind {
@@ -329,6 +340,21 @@ impl Space {
             }
         };
         self.put(at, place.size, value);
+    }
+
+    /// As [`set`](Space::set), where the struct has such a member.
+    pub(crate) fn set_if_any(&mut self, va: u64, name: &str, path: &str, value: u64) {
+        if self.types.find_place(name, path).is_some() {
+            self.set(va, name, path, value);
+        }
+    }
+
+    /// An ELF note with a build-id, in the module area.
+    pub(crate) fn note(&mut self, build_id: &[u8]) -> u64 {
+        let note = build_id_note(self.abi(), build_id);
+        let va = self.module_bytes(note.len() as u64, 4);
+        self.write(va, &note);
+        va
     }
 
     /// Copies text into an array member.

@@ -146,6 +146,7 @@ struct Builder<'d> {
     /// Size, signedness and kind.
     base: HashMap<&'d str, (u64, bool, &'d str)>,
     enums: HashMap<&'d str, u64>,
+    is_big: bool,
     assembly: Assembly<usize>,
 }
 
@@ -157,6 +158,7 @@ impl<'d> Builder<'d> {
             by_name: (0..).zip(&document.user_types.0).map(|(i, (name, _))| (&**name, i)).collect(),
             base: base.map(|(name, t)| (&**name, (t.size, t.signed, &*t.kind))).collect(),
             enums: document.enums.0.iter().map(|(name, e)| (&**name, e.size)).collect(),
+            is_big: document.base_types.0.iter().any(|(_, base)| base.endian == "big"),
             assembly: Assembly::new(),
         }
     }
@@ -177,7 +179,14 @@ impl<'d> Builder<'d> {
             members.push(self.member(name, field));
         }
         // Other writers sort by name; those that keep the declaration's order are not disturbed.
-        members.sort_by_key(|member| (member.offset, member.bits.map_or(0, |bits| bits.shift)));
+        let is_big = self.is_big;
+        let first_bit = |bits: Bits| {
+            // Big-endian machines allot bits from the top.
+            let above =
+                (bits.storage_size.saturating_mul(8)).saturating_sub(bits.shift).saturating_sub(bits.width);
+            if is_big { above } else { bits.shift }
+        };
+        members.sort_by_key(|member| (member.offset, member.bits.map_or(0, first_bit)));
         let built = Struct {
             name: name.to_owned(),
             kind: if user.kind == "union" { StructKind::Union } else { StructKind::Struct },

@@ -72,6 +72,8 @@ struct Writer {
     /// Layouts with the keys that they have or will have, by their names.
     known: BTreeMap<String, Vec<(Arc<Struct>, String)>>,
     keys: BTreeSet<String>,
+    /// Names by which definitions are to be found.
+    names: BTreeSet<String>,
     base: BTreeMap<String, (u64, bool, &'static str)>,
     /// Enumerations that members refer to, with their sizes.
     enums: BTreeMap<String, u64>,
@@ -86,6 +88,7 @@ impl Writer {
             _ => definition.units.get(..MAX_UNITS).unwrap_or_default(),
         };
         let key = free_key(name, units, &mut self.keys);
+        self.names.insert(name.to_owned());
         // A typedef's struct may have a tag of its own, by which others refer to it.
         if definition.name == name {
             self.known.entry(name.to_owned()).or_default().push((Arc::clone(definition), key.clone()));
@@ -102,7 +105,8 @@ impl Writer {
         let mark = fingerprint(layout);
         let key = if layout.name.is_empty() {
             format!("unnamed_{mark:016x}")
-        } else if self.keys.contains(&layout.name) {
+        } else if self.names.contains(&layout.name) || self.keys.contains(&layout.name) {
+            // The plain name is for what is to be found by it.
             format!("{}@{mark:016x}", layout.name)
         } else {
             layout.name.clone()

@@ -13,8 +13,11 @@ use crate::abi::{Abi, Endian};
 use crate::build::DeadKernel;
 use crate::layout::stem;
 use crate::place::module_of;
-use crate::space::{RODATA_END, Symbol, SymbolKind, TEXT_SIZE};
+use crate::space::{RODATA_END, Symbol, SymbolKind, TEXT_SIZE, build_id_note};
 use object::{Object, ObjectSymbol, Section};
+
+/// The unit that has what belongs to no other.
+const COMMON: &str = "init/main.c";
 
 /// Writer of debuginfo.
 #[derive(Debug, Clone)]
@@ -109,10 +112,15 @@ impl DebugInfo {
         let mut object = Object::new(abi, kernel.facts().elf_machine, 1);
         object.add(Section::bytes(".text", 6, 0, vec![0; 0x100]));
         let data = object.add(Section::empty(".data", 3, 0, module.data_size));
-        object.add(Section::bytes(".modinfo", 2, 0, format!("license=GPL\0name={name}\0").into_bytes()));
+        let info = format!("license=GPL\0srcversion={}\0name={name}\0", module.source_version);
+        object.add(Section::bytes(".modinfo", 2, 0, info.into_bytes()));
+        object.add(Section::note(".note.gnu.build-id", 0, build_id_note(abi, &module.build_id)));
         object.add(Section::bytes(".gnu.linkonce.this_module", 3, 0, vec![0; 0x80]));
         if self.types {
-            let units = units(kernel).into_iter().filter(|u| module_of(u) == Some(name)).collect();
+            // What is in headers, every module has, too.
+            let common = name.starts_with("lttng_").then(|| COMMON.to_owned());
+            let own = units(kernel).into_iter().filter(|u| module_of(u) == Some(name));
+            let units = own.chain(common).collect();
             let sections = self.dwarf(kernel, units);
             object.add_debug(sections);
         }
@@ -156,7 +164,7 @@ impl DebugInfo {
 fn units(kernel: &DeadKernel) -> BTreeSet<String> {
     let of_types = kernel.types().layouts.iter().flat_map(|l| l.units.iter().cloned());
     let of_symbols = kernel.symbols().iter().filter_map(|s| s.unit.clone());
-    of_types.chain(of_symbols).chain(["init/main.c".to_owned()]).collect()
+    of_types.chain(of_symbols).chain([COMMON.to_owned()]).collect()
 }
 
 /// Local symbols grouped behind their file's symbol, then the global ones.
@@ -176,16 +184,6 @@ fn symbols(object: &mut Object, own: &[&Symbol], place: impl Fn(&Symbol) -> (u64
         let (value, section) = place(symbol);
         object.symbols.push(ObjectSymbol::global(&symbol.name, kind(symbol), value, symbol.size, section));
     }
-}
-
-fn build_id_note(abi: Abi, id: &[u8]) -> Vec<u8> {
-    let mut note = Vec::new();
-    for value in [4, id.len() as u64, 3] {
-        note.extend(abi.bytes(value, 4));
-    }
-    note.extend_from_slice(b"GNU\0");
-    note.extend_from_slice(id);
-    note
 }
 
 /// A section of DWARF with the offsets in it that point into other sections.

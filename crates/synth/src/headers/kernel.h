@@ -83,28 +83,3 @@ struct file_system_type { const char *name; int fs_flags; void *owner; struct fi
 // memory models
 struct mem_section { unsigned long section_mem_map; unsigned long *pageblock_flags; };
 struct pglist_data { int nr_zones; struct page *node_mem_map; unsigned long node_start_pfn; unsigned long node_present_pages; unsigned long node_spanned_pages; int node_id; };
-
-// modules
-struct attribute { const char *name; void *owner; unsigned int mode; };
-struct module_attribute { struct attribute attr; void *show; void *store; };
-struct module_sect_attr { struct module_attribute mattr; char *name; unsigned long address; };
-struct attribute_group { const char *name; void *attrs; };
-struct module_sect_attrs { struct attribute_group grp; unsigned int nsections; struct module_sect_attr attrs[]; };
-struct kernel_symbol { unsigned long value; const char *name; };
-struct module {
-    unsigned int state;
-    struct list_head list;
-    char name[MODULE_NAME_LEN];
-    const struct kernel_symbol *syms;
-    unsigned int num_syms;
-    const struct kernel_symbol *gpl_syms;
-    unsigned int num_gpl_syms;
-    void *module_init;
-    void *module_core;
-    unsigned int init_size, core_size;
-    void *percpu;
-    void *symtab;
-    unsigned int num_symtab;
-    char *strtab;
-    struct module_sect_attrs *sect_attrs;
-};

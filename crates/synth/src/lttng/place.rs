@@ -31,7 +31,7 @@ struct Placer<'a> {
 
 pub(crate) fn place(tracer: &Tracer, rings: Vec<Ring>) -> DeadTracer {
     let facts = tracer.arch.facts();
-    let types = tracer.release.types(facts.abi, tracer.offstack);
+    let types = tracer.release.types(facts.abi, tracer.offstack, tracer.modules);
     let mut space = Space::new(facts.clone(), types, 256 << 20);
     let root = vmcoreinfo::early_symbols(&mut space);
     let banner = vmcoreinfo::identity(&mut space, RELEASE);
@@ -55,7 +55,7 @@ pub(crate) fn place(tracer: &Tracer, rings: Vec<Ring>) -> DeadTracer {
     let mut placer = Placer { tracer, site };
     let session = placer.session(&rings);
     let mut site = placer.site;
-    let modules = module::place(&mut site);
+    let modules = module::place(&mut site, tracer.seed as u8);
     let mut space = site.space;
     vmcoreinfo::kernel_log(&mut space);
     let build_id: [u8; 20] = std::array::from_fn(|i| (tracer.seed as u8).wrapping_add(i as u8));

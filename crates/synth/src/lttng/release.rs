@@ -6,6 +6,7 @@ use crate::abi::Abi;
 use crate::cdecl::Declarations;
 use crate::headers::NR_CPUS;
 use crate::layout::Types;
+use crate::module::ModuleShape;
 
 /// First release of each generation of structures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,8 +64,18 @@ impl Release {
         if self >= Release::V2_13 { "lttng_kernel_session_private" } else { "lttng_session" }
     }
 
+    /// How a kernel of its time describes modules.
+    pub(crate) fn modules(self) -> ModuleShape {
+        match self {
+            Release::V2_0 | Release::V2_1 | Release::V2_3 | Release::V2_5 => ModuleShape::Counted,
+            Release::V2_8 | Release::V2_11 => ModuleShape::Layouts,
+            Release::V2_13 => ModuleShape::Binary,
+            Release::V2_14 => ModuleShape::Attributes,
+        }
+    }
+
     /// Types of kernel and tracer. `offstack`: CPU masks are pointers.
-    pub(crate) fn types(self, abi: Abi, offstack: bool) -> Types {
+    pub(crate) fn types(self, abi: Abi, offstack: bool, modules: ModuleShape) -> Types {
         let constants =
             BTreeMap::from([("NR_CPUS", NR_CPUS), ("MODULE_NAME_LEN", 64 - abi.word), ("CACHE_LINE", 64)]);
         let session = match self {
@@ -107,6 +118,7 @@ impl Release {
         ];
         let mut declarations = Declarations::default();
         declarations.parse(include_str!("../headers/kernel.h"), &constants);
+        declarations.parse(&modules.header(), &constants);
         let own = [
             include_str!("headers/ring_buffer.h"),
             session,
@@ -134,7 +146,7 @@ mod tests {
     /// Offsets that the public notes give for stripped modules, and those of real 2.13 debuginfo.
     #[test]
     fn layouts_agree_with_the_published_offsets() {
-        let types = |release: Release| release.types(LE64, true);
+        let types = |release: Release| release.types(LE64, true, ModuleShape::Counted);
         let t = types(Release::V2_13);
         for (name, path, offset) in [
             ("lttng_kernel_ring_buffer", "backend.chan", 80),

@@ -6,6 +6,7 @@ use super::truth::DeadTracer;
 use super::{place, tsdl};
 use crate::abi::Endian;
 use crate::arch::Arch;
+use crate::module::ModuleShape;
 use crate::rng::Rng;
 
 /// What is traced, by which release, on which machine, and where it ends.
@@ -18,6 +19,7 @@ pub struct Tracer {
     pub(crate) mapped: bool,
     pub(crate) global: bool,
     pub(crate) offstack: bool,
+    pub(crate) modules: ModuleShape,
     pub(crate) sb: u64,
     pub(crate) n: u64,
     pub(crate) events: u64,
@@ -41,6 +43,7 @@ impl Tracer {
             mapped: false,
             global: false,
             offstack: true,
+            modules: release.modules(),
             sb: 4096,
             n: 4,
             events: 100,
@@ -86,6 +89,13 @@ impl Tracer {
     /// CPU masks are pointers (on by default) or lie in the structure.
     pub fn offstack(mut self, on: bool) -> Tracer {
         self.offstack = on;
+        self
+    }
+
+    /// How the kernel describes its modules, if not as those of the release's time.
+    #[must_use]
+    pub fn modules(mut self, shape: ModuleShape) -> Tracer {
+        self.modules = shape;
         self
     }
 
