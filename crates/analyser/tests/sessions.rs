@@ -34,8 +34,12 @@ fn open(dead: &DeadKernel) -> Kernel {
 }
 
 fn open_core(dead: &DeadKernel, core: Vec<u8>) -> Kernel {
+    open_with(core, synth::isf::json(dead))
+}
+
+fn open_with(core: Vec<u8>, types: String) -> Kernel {
     let core = vmcore::Vmcore::from_bytes(vec![core], &vmcore::OpenOptions::default()).unwrap();
-    let types = kdebug::Input::new("types.json", Arc::new(synth::isf::json(dead).into_bytes()));
+    let types = kdebug::Input::new("types.json", Arc::new(types.into_bytes()));
     Kernel::from_parts(core, vec![types], &OpenOptions::default()).unwrap()
 }
 
@@ -260,6 +264,38 @@ fn packets_with_holes() {
             });
         }
     }
+}
+
+/// That the tracer's types are missing is told where its modules are loaded, and nowhere else.
+#[test]
+fn types_are_missed_only_where_the_tracer_is() {
+    let dead = Tracer::new(Release::V2_13).machine(32, Endian::Little).build().kernel;
+    let types = synth::isf::json(&dead).replace("lttng_kernel_session_private", "other_session");
+    // As for modules, whose symbols are known by their modules only.
+    let types = types.replace("lttng-events", "other-events");
+    let damage = |dead: &DeadKernel| {
+        let core = synth::core::Elf::kdump().write(dead).bytes();
+        let kernel = open_with(core, types.clone());
+        assert!(kernel.sessions(Routes::ALL).sessions.is_empty());
+        kernel.sessions(Routes::ALL).damage.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let [missing] = &damage(&dead)[..] else { panic!("{:?}", damage(&dead)) };
+    assert!(missing.starts_with("types of the tracer: debug information lacks"), "{missing}");
+
+    let mut without = dead.clone();
+    let name = b"lttng_tracer";
+    let places: Vec<(u64, usize)> = without
+        .memory()
+        .pages()
+        .flat_map(|(pfn, page)| {
+            let starts = page.windows(name.len()).enumerate().filter(|(_, window)| *window == name);
+            starts.map(move |(at, _)| (pfn, at)).collect::<Vec<_>>()
+        })
+        .collect();
+    for (pfn, at) in places {
+        without.memory_mut().page_mut(pfn)[at..at + 5].copy_from_slice(b"other");
+    }
+    assert_eq!(damage(&without), [""; 0]);
 }
 
 /// A packet that was left unfinished, with others after it that were finished: its end and its count of dropped events are not those
