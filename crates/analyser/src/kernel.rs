@@ -103,6 +103,12 @@ impl Kernel {
         &self.types
     }
 
+    /// Whether its words, and so the positions of ring buffers, have 32 bits.
+    #[must_use]
+    pub fn is_32_bit(&self) -> bool {
+        self.view.memory.abi().word == vmcore::WordSize::Bits32
+    }
+
     /// What is odd about core and type information, one line each.
     #[must_use]
     pub fn warnings(&self) -> &[String] {

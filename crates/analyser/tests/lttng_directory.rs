@@ -165,6 +165,13 @@ fn damage_at_the_beginning_of_a_file() {
     assert!(notes_1.starts_with("kernel/notes_1: no trace file: packet header: expected magic"), "{notes_1}");
     assert_eq!(readme, "readme: outside the trace's own folder");
     assert_eq!(*directory.others()[4].kind(), OtherKind::Elsewhere);
+    // Viewers open every file that is not empty.
+    let warned: Vec<_> = directory.warnings().iter().map(|line| line.split(':').next().unwrap()).collect();
+    assert_eq!(warned, ["kernel/net_5", "kernel/notes_1"]);
+    // Garbage in the place of a stream of a known channel is that stream's.
+    fs::write(kernel.join("net_6"), [0x55; 500]).unwrap();
+    let directory = Directory::open(copy.path()).unwrap();
+    assert_eq!(scanned(&directory).last().unwrap(), &("kernel/net_6".to_owned(), 0, 0, 1));
 }
 
 #[test]

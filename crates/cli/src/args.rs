@@ -37,18 +37,22 @@ Examples:
   The daemon was writing the folder trace1 when the machine died:
     ltt-kdump extract vmcore -d vmlinux --into trace1 -o joined
     ltt-kdump extract vmcore -d vmlinux --into trace1 --in-place --dry-run
-    ltt-kdump extract vmcore -d vmlinux --into trace1 --in-place";
+    ltt-kdump extract vmcore -d vmlinux --into trace1 --in-place
+  The same for a session of LTTng 2.x:
+    ltt-kdump extract vmcore -d vmlinux -d modules --into lttng-traces/my-session -o joined";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
   ltt-kdump check trace1                      what is whole, what is torn, and where
+  ltt-kdump check lttng-traces/my-session     the same of a CTF trace of LTTng 2.x
   ltt-kdump check trace1 --deep               decode every event of every record, and count them";
 
 const REPAIR_EXAMPLES: &str = "\
 Examples:
   ltt-kdump repair trace1 -o repaired         a copy without what is torn
   ltt-kdump repair trace1 --in-place --dry-run
-  ltt-kdump repair trace1 --in-place          what is cut is kept in trace1.cut";
+  ltt-kdump repair trace1 --in-place          what is cut is kept in trace1.cut
+  ltt-kdump repair my-session -o repaired     a CTF trace: its indexes and metadata, too";
 
 const EVENTS_EXAMPLES: &str = "\
 Examples:
@@ -146,8 +150,8 @@ pub(crate) struct Ls {
 /// DIR appears in one step when all of it is complete; nothing is ever overwritten. A run that is killed leaves nothing but a hidden
 /// folder .ltt-kdump-*.partial beside DIR, which may be deleted.
 ///
-/// With --into, the trace folder that the daemon was writing is continued: sub-buffers that the crash left incomplete are cut, and
-/// what the core still holds is added. The folder itself is not written to, DIR becomes the joined trace, unless --in-place is
+/// With --into, the trace folder that the daemon was writing is continued, of LTT 0.x or CTF of LTTng 2.x: what the crash left incomplete is
+/// cut, and what the core still holds is added. The folder itself is not written to, DIR becomes the joined trace, unless --in-place is
 /// given: then what is cut is first saved in TRACE.cut, and each file changes in one step, so that a run that is killed does no harm
 /// and the next one finishes the job.
 #[derive(Debug, Group)]
@@ -245,12 +249,12 @@ pub(crate) struct Events {
 
 /// Check a trace folder: what is whole, what a crash left incomplete
 ///
-/// Shows for each file its records, first and last time, and each range of bytes that is in no whole record, with the reason.
-/// Reads each file once; decodes the events of what looks suspicious, with --deep of everything. Writes nothing.
+/// Shows for each file its records (LTT 0.x) or packets (CTF of LTTng 2.x), first and last time, and each range of bytes that is in no whole
+/// one, with the reason; of CTF also the index, the metadata, and packets that are missing by their numbers. Reads each file once; decodes the events of what looks suspicious, with --deep of everything. Writes nothing.
 #[derive(Debug, Group)]
 #[command(after_help = CHECK_EXAMPLES, after_long_help = format!("{CHECK_EXAMPLES}\n\n{}", exit::HELP))]
 pub(crate) struct Check {
-    /// The trace folder
+    /// The trace folder; of CTF the one with `metadata`, or that of the session above
     #[arg(value_hint = ValueHint::DirPath)]
     pub(crate) trace: PathBuf,
 
@@ -265,14 +269,15 @@ pub(crate) struct Check {
 
 /// Cut what a crash left incomplete out of a trace folder
 ///
-/// Keeps every whole record of every file. With --output, TRACE is not written to. With --in-place, the bytes that are cut are first
+/// Keeps every whole record, or packet of CTF, of every file; an index of CTF is made again where it is not that of its file, and metadata
+/// are cut to whole statements. With --output, TRACE is not written to. With --in-place, the bytes that are cut are first
 /// saved in TRACE.cut, and each file changes in one step, so that a run that is killed does no harm and the next one finishes the
 /// job.
 #[derive(Debug, Group)]
 #[command(override_usage = "ltt-kdump repair [OPTIONS] <--output <DIR>|--in-place> <TRACE>")]
 #[command(after_help = REPAIR_EXAMPLES, after_long_help = format!("{REPAIR_EXAMPLES}\n\n{}", exit::HELP))]
 pub(crate) struct Repair {
-    /// The trace folder
+    /// The trace folder; of CTF the one with `metadata`, or that of the session above
     #[arg(value_hint = ValueHint::DirPath)]
     pub(crate) trace: PathBuf,
 
@@ -418,7 +423,7 @@ pub(crate) enum Layout {
     Merged,
     /// A second trace with its own metadata, of what TRACE does not have
     Beside,
-    /// The core's part in crash/ inside the trace
+    /// The core's part in crash/ inside the trace; of CTF as a trace of its own, found by viewers that are given the session's folder
     CrashSubdir,
 }
 

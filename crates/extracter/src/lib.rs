@@ -50,6 +50,10 @@
 //! # }
 //! ```
 //!
+//! Of LTTng 2.x it is `lttng::Directory::open`, `lttng::pairing` and [`Join::with_session`]; everything else is the same. Both sides are
+//! told apart by the numbers of their packets; the metadata are continued from the kernel's cache, and each index is made again where it
+//! is not that of its file.
+//!
 //! With [`Target::InPlace`] the trace itself is changed. What is cut from it is first kept in a folder `<trace>.cut` beside it; then every
 //! file that changes is written anew beside the old one and renamed over it. Whenever that stops, by a kill or a power cut, each file is the
 //! old or the new one, and running it again does the rest; running it once more changes nothing.
@@ -94,8 +98,8 @@ mod write;
 pub use destination::Destination;
 pub use error::{Error, Result};
 pub use join::{
-    Added, Both, CutReport, Different, DiskPart, Gap, Join, JoinReport, JoinTotals, Layout, LostRange, Made,
-    Outcome, Side, StreamJoin, Target,
+    Added, Both, CutReport, Different, DiskPart, Folder, Gap, IndexJoin, Join, JoinReport, JoinTotals,
+    Layout, LostRange, Made, MetadataJoin, Outcome, Side, StreamJoin, Target,
 };
 pub use name::file_name;
 pub use newfile::NewFile;

@@ -263,13 +263,23 @@ impl Directory {
             .into_iter()
             .filter_map(|entry| Some((entry.path.file_stem()?.to_owned(), entry)))
             .collect();
+        let name_of = |file: &Tracefile| {
+            StreamName::parse(file.path.file_name().unwrap_or_default().as_encoded_bytes(), &rotated)
+        };
+        let channels: BTreeSet<Vec<u8>> = files
+            .iter()
+            .filter(|(file, _)| file.header.is_some())
+            .filter_map(|(file, _)| Some(name_of(file)?.channel))
+            .collect();
         for (mut file, kind) in files {
+            file.name = name_of(&file);
             let name = file.path.file_name().unwrap_or_default();
-            file.name = StreamName::parse(name.as_encoded_bytes(), &rotated);
-            let is_named = file.name.is_some();
+            let is_of_channel = file.name.as_ref().is_some_and(|name| channels.contains(&name.channel));
             let kind = match kind {
                 // Empty ones are files of streams that never had a packet.
-                None if file.header.is_none() && !is_named => Some(OtherKind::Name),
+                None if file.header.is_none() && file.name.is_none() => Some(OtherKind::Name),
+                // Nothing of it is left, but it is one of those that the daemon wrote.
+                Some(OtherKind::NoHeader(_)) if is_of_channel || by_name.contains_key(name) => None,
                 kind => kind,
             };
             if let Some(kind) = kind {
@@ -352,6 +362,13 @@ impl Directory {
                     warnings.push(format!("{}: {error}", file.path.display()));
                 }
             }
+        }
+        let is_beside = |other: &&Other| other.path.parent() == Some(&self.folder) && !other.is_empty();
+        for other in self.others.iter().filter(is_beside).filter(|other| other.kind != OtherKind::Hidden) {
+            warnings.push(format!(
+                "{}: viewers take it for a data file and refuse the trace: move it elsewhere",
+                other.path.display()
+            ));
         }
         if let Some(class) = &self.class {
             let ids: BTreeSet<u64> = self.files.iter().filter_map(Tracefile::stream_id).collect();

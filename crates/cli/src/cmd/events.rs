@@ -30,13 +30,11 @@ pub(crate) fn run(args: args::Events, as_json: bool) -> Result<Exit> {
                 let what = "--trace: expected a core, which may hold several traces, found the folder of one";
                 return Err(Usage(what).into());
             }
-            match Folder::open(trace)? {
+            match Folder::open_warned(trace)? {
                 Folder::Lttng(directory) => {
-                    super::warn(directory.warnings());
                     print(Events::of_session_directory(&directory, &selection)?, false, form)
                 }
                 Folder::Ltt(directory) => {
-                    super::warn(directory.warnings());
                     form.allows_ltt()?;
                     print(Events::of_directory(&directory, &selection)?, false, form)
                 }

@@ -21,4 +21,22 @@ impl Folder {
             directory => Ok(Folder::Lttng(Box::new(directory?))),
         }
     }
+
+    /// As [`open`](Folder::open); says what is odd about it.
+    pub(super) fn open_warned(path: &Path) -> Result<Folder> {
+        let folder = Folder::open(path)?;
+        super::warn(match &folder {
+            Folder::Ltt(directory) => directory.warnings(),
+            Folder::Lttng(directory) => directory.warnings(),
+        });
+        Ok(folder)
+    }
+
+    /// The same for what changes it.
+    pub(super) fn borrowed(&self) -> extracter::Folder<'_> {
+        match self {
+            Folder::Ltt(directory) => (&**directory).into(),
+            Folder::Lttng(directory) => (&**directory).into(),
+        }
+    }
 }

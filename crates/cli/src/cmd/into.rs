@@ -3,9 +3,11 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use analyser::lttng;
 use anyhow::Result;
-use extracter::{Gap, Join, JoinReport, Layout, Side, StreamJoin};
+use extracter::{CutReport, Gap, Join, JoinReport, Layout, MetadataJoin, Side, StreamJoin};
 
+use super::folder::Folder;
 use crate::args::Extract;
 use crate::config;
 use crate::exit::{Exit, Usage};
@@ -13,6 +15,9 @@ use crate::output::json;
 use crate::output::progress::{Bar, Phase};
 use crate::output::table::{Column, Table};
 use crate::output::text::{count, printable};
+
+/// What takes a while.
+const COMPARING: &str = "comparing both sides";
 
 pub(crate) fn run(args: Extract, into: &Path, as_json: bool, verbose: bool) -> Result<Exit> {
     let name = match args.traces.as_slice() {
@@ -31,16 +36,27 @@ pub(crate) fn run(args: Extract, into: &Path, as_json: bool, verbose: bool) -> R
     let open = config::open(args.cores, &args.kernel, true)?;
     // A folder that is no trace is found out before a large core is opened.
     let phase = Phase::start("reading the trace");
-    let directory = super::directory(into)?;
+    let folder = Folder::open_warned(into)?;
     drop(phase);
     let kernel = super::kernel(&open)?;
-    let traces = kernel.traces(args.via.into());
-    if traces.traces.is_empty() {
-        return Err(super::nothing(&kernel, &traces, &kernel.sessions(args.via.into())).into());
+    let (via, layout) = (args.via.into(), args.layout.into());
+    let (traces, sessions) = (kernel.traces(via), kernel.sessions(via));
+    if traces.traces.is_empty() && sessions.sessions.is_empty() {
+        return Err(super::nothing(&kernel, &traces, &sessions).into());
     }
-    let trace = analyser::pairing(&directory, &traces, name)?;
-    let phase = Phase::start("comparing both sides");
-    let join = Join::with_core(&directory, &kernel, trace, target, args.layout.into())?;
+    let phase;
+    let join = match &folder {
+        Folder::Ltt(directory) => {
+            let trace = analyser::pairing(directory, &traces, name)?;
+            phase = Phase::start(COMPARING);
+            Join::with_core(directory, &kernel, trace, target, layout)?
+        }
+        Folder::Lttng(directory) => {
+            let session = lttng::pairing(directory, &sessions, name)?;
+            phase = Phase::start(COMPARING);
+            Join::with_session(directory, &kernel, session, target, layout)?
+        }
+    };
     drop(phase);
     finish(join, args.dry_run, as_json, verbose)
 }
@@ -65,21 +81,20 @@ fn print(report: &JoinReport, dry_run: bool, verbose: bool) -> Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     table(report).print(&mut out, "")?;
     writeln!(out)?;
+    if let Some(metadata) = &report.metadata {
+        print_metadata(&mut out, metadata)?;
+    }
     for stream in &report.streams {
         let path = printable(&stream.path);
         for cut in stream.disk.iter().flat_map(|disk| &disk.cuts) {
-            let known = if cut.in_core { ", which the core holds" } else { "" };
-            let saved = cut
-                .saved_as
-                .as_ref()
-                .map_or_else(String::new, |saved| format!(", kept as {}", printable(saved)));
-            let (file, reason) = (printable(&cut.path), printable(&cut.reason));
-            writeln!(
-                out,
-                "cut: {file} at {}: {}{known}{saved}: {reason}",
-                cut.offset,
-                count(cut.len, "byte")
-            )?;
+            writeln!(out, "{}", cut_line(cut))?;
+        }
+        if let Some(index) = stream.index.as_ref().filter(|index| index.changes) {
+            let (packets, made) = (count(index.entries, "packet"), index.entries - index.entries_kept);
+            let kept = index.saved_as.as_ref().map_or_else(String::new, |saved| {
+                format!(", {} cut and kept as {}", count(index.bytes_cut, "byte"), printable(saved))
+            });
+            writeln!(out, "index: {}: {packets}, {made} of them new{kept}", printable(&index.path))?;
         }
         for different in &stream.both.different {
             let kept = match different.kept {
@@ -139,6 +154,31 @@ fn print(report: &JoinReport, dry_run: bool, verbose: bool) -> Result<()> {
     Ok(())
 }
 
+fn cut_line(cut: &CutReport) -> String {
+    let known = if cut.in_core { ", which the core holds" } else { "" };
+    let saved =
+        cut.saved_as.as_ref().map_or_else(String::new, |saved| format!(", kept as {}", printable(saved)));
+    let (file, reason) = (printable(&cut.path), printable(&cut.reason));
+    format!("cut: {file} at {}: {}{known}{saved}: {reason}", cut.offset, count(cut.len, "byte"))
+}
+
+fn print_metadata(out: &mut impl Write, metadata: &MetadataJoin) -> io::Result<()> {
+    let path = printable(&metadata.path);
+    for cut in &metadata.cuts {
+        writeln!(out, "{}", cut_line(cut))?;
+    }
+    if metadata.text_added > 0 {
+        writeln!(out, "metadata: {path}: {} added", count(metadata.text_added, "byte"))?;
+    }
+    for damage in &metadata.damage {
+        writeln!(out, "damage: {path}: {}", printable(damage))?;
+    }
+    for note in &metadata.notes {
+        writeln!(out, "note: {path}: {}", printable(note))?;
+    }
+    Ok(())
+}
+
 /// The last line.
 fn sum(report: &JoinReport, dry_run: bool) -> String {
     let totals = &report.totals;
@@ -167,8 +207,7 @@ fn sum(report: &JoinReport, dry_run: bool) -> String {
         }
     };
     let dry = if dry_run { "would be: " } else { "" };
-    let same =
-        if report.output.is_none() && totals.streams_changed == 0 { "nothing to change: " } else { "" };
+    let same = if report.output.is_none() && !report.changes_anything() { "nothing to change: " } else { "" };
     format!("{dry}{same}{what}{lost}")
 }
 

@@ -13,10 +13,8 @@ mod profile;
 mod repair;
 mod slice;
 
-use std::path::Path;
-
 use analyser::lttng::Sessions;
-use analyser::{Cause, Damage, Directory, Kernel, OpenOptions, Traces};
+use analyser::{Cause, Damage, Kernel, OpenOptions, Traces};
 use anyhow::Result;
 
 use crate::args::{Args, Command};
@@ -46,13 +44,6 @@ fn warn(warnings: &[String]) {
     for warning in warnings {
         tracing::warn!("{}", printable(warning));
     }
-}
-
-/// Opens a trace folder, and says what is odd about it.
-fn directory(trace: &Path) -> Result<Directory> {
-    let directory = Directory::open(trace)?;
-    warn(directory.warnings());
-    Ok(directory)
 }
 
 /// Opens a core with its type information, and says what is odd about them.

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use extracter::Join;
 
+use super::folder::Folder;
 use crate::args::Repair;
 use crate::config;
 use crate::exit::Exit;
@@ -12,8 +13,8 @@ pub(crate) fn run(args: Repair, as_json: bool, verbose: bool) -> Result<Exit> {
     config::threads(args.threads)?;
     let target = config::target(args.output)?;
     let phase = Phase::start("reading the trace");
-    let directory = super::directory(&args.trace)?;
-    let join = Join::repair(&directory, target)?;
+    let folder = Folder::open_warned(&args.trace)?;
+    let join = Join::repair(folder.borrowed(), target)?;
     drop(phase);
     super::into::finish(join, args.dry_run, as_json, verbose)
 }

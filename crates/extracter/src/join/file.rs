@@ -1,15 +1,17 @@
-//! One file of the result, as ranges of what is on disk, records of the core, and records that are made up.
+//! One file of the result, as ranges of what is on disk, records of the core, and bytes that are made.
 
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use analyser::lttng::{IndexFile, MetadataFile};
+use analyser::{OpenTracefile, Other, Tracefile, lttng};
+use lttformat::ReadAt as _;
 use rustix::fd::BorrowedFd;
 use rustix::fs::Stat;
 
 use crate::disk::Sink;
-use crate::join::sequence::{Item, Sequence};
-use crate::join::streams::OnDisk;
+use crate::error::{Result, while_doing};
 use crate::progress::Progress;
 use crate::source::Content;
 
@@ -23,8 +25,55 @@ pub(crate) enum Piece {
     Disk(Range<u64>),
     /// The record of a sub-buffer of the core, and its length.
     Core { slot: usize, bytes: u64 },
-    /// A record that was made up.
+    /// Bytes that neither has as such: a record that was made up, entries of an index.
     Made(Vec<u8>),
+}
+
+/// A file on disk that belongs to a trace.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum OnDisk<'a> {
+    /// A stream of LTT 0.x.
+    Tracefile(&'a Tracefile),
+    /// It has the name of a stream, and nothing of it can be read.
+    Other(&'a Other),
+    /// A stream of LTTng 2.x.
+    Data(&'a lttng::Tracefile),
+    /// The index of one.
+    Index(&'a IndexFile),
+    /// What describes all of them.
+    Metadata(&'a MetadataFile),
+}
+
+impl<'a> OnDisk<'a> {
+    pub(crate) fn path(&self) -> &'a Path {
+        match self {
+            OnDisk::Tracefile(file) => file.path(),
+            OnDisk::Other(file) => file.path(),
+            OnDisk::Data(file) => file.path(),
+            OnDisk::Index(file) => file.path(),
+            OnDisk::Metadata(file) => file.path(),
+        }
+    }
+
+    pub(crate) fn links(&self) -> u64 {
+        match self {
+            OnDisk::Tracefile(file) => file.links(),
+            OnDisk::Other(file) => file.links(),
+            OnDisk::Data(file) => file.links(),
+            OnDisk::Index(file) => file.links(),
+            OnDisk::Metadata(file) => file.links(),
+        }
+    }
+
+    pub(crate) fn open(&self) -> io::Result<OpenTracefile> {
+        match self {
+            OnDisk::Tracefile(file) => file.open(),
+            OnDisk::Other(file) => file.open(),
+            OnDisk::Data(file) => file.open(),
+            OnDisk::Index(file) => file.open(),
+            OnDisk::Metadata(file) => file.open(),
+        }
+    }
 }
 
 /// A file as it was found.
@@ -46,10 +95,23 @@ pub(crate) struct File<'a> {
     pub(crate) pieces: Vec<Piece>,
     /// What it lacks of the original, neighbours joined.
     pub(crate) cuts: Vec<Range<u64>>,
-    /// Place of its stream in the plan.
+    /// Place of the core's part of its stream in the plan; anything else if it needs none.
     pub(crate) stream: usize,
     /// Viewers need it to read any other.
     pub(crate) is_metadata: bool,
+}
+
+impl<'a> Found<'a> {
+    /// Looks at a file, and hands it over open.
+    ///
+    /// Errors: it cannot be opened. `root` is the trace's, for messages.
+    pub(crate) fn look(file: OnDisk<'a>, root: &Path) -> Result<(Found<'a>, OpenTracefile)> {
+        let shown = root.join(file.path());
+        let open = file.open().map_err(while_doing("opening", shown.clone()))?;
+        let stat =
+            rustix::fs::fstat(&open).map_err(|errno| while_doing("looking at", shown)(errno.into()))?;
+        Ok((Found { file, stat, len: open.len() }, open))
+    }
 }
 
 impl File<'_> {
@@ -120,26 +182,4 @@ impl Piece {
             Piece::Made(bytes) => bytes.len() as u64,
         }
     }
-}
-
-/// What a file consists of: of its whole records on disk those that are wanted, and of the core's records those that `core` wants.
-pub(crate) fn pieces(
-    sequence: &Sequence,
-    disk: bool,
-    mut core: impl FnMut(usize) -> Option<Piece>,
-) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    for item in &sequence.items {
-        match item {
-            Item::Disk { range, .. } | Item::Made { range } | Item::Both { range, .. } if disk => {
-                match pieces.last_mut() {
-                    Some(Piece::Disk(last)) if last.end == range.start => last.end = range.end,
-                    _ => pieces.push(Piece::Disk(range.clone())),
-                }
-            }
-            Item::Core { key } => pieces.extend(core(*key)),
-            _ => {}
-        }
-    }
-    pieces
 }

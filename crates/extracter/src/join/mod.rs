@@ -7,24 +7,24 @@
 //!                                └─► gap: what is lost for good, as far as positions prove it
 //! ```
 //!
-//! A record is known by its stream and the time at which it was begun. Of one that is on both sides the disk's is kept, unless only the
+//! A record is known by its stream and the time at which it was begun, or by its number where it has one. Of one that is on both sides the disk's is kept, unless only the
 //! core's can be decoded to its end. What is in no whole record is cut; nothing that is whole ever is.
 //!
 //! [`Join::repair`] does the same without a core: it only cuts.
+//!
+//! `ltt` and `lttng` plan the files of a trace of their family; everything else is common to both.
 
-mod core;
 mod file;
 mod gap;
-mod metadata;
+mod ltt;
+mod lttng;
 mod plan;
 mod report;
 mod run;
-mod sequence;
-mod streams;
 
 pub use gap::{Gap, LostRange};
 pub use report::{
-    Added, Both, CutReport, Different, DiskPart, JoinReport, JoinTotals, Layout, Made, Outcome, Side,
-    StreamJoin,
+    Added, Both, CutReport, Different, DiskPart, IndexJoin, JoinReport, JoinTotals, Layout, Made,
+    MetadataJoin, Outcome, Side, StreamJoin,
 };
-pub use run::{Join, Target};
+pub use run::{Folder, Join, Target};

@@ -16,7 +16,8 @@ pub enum Layout {
     Merged,
     /// The core's records in a complete second trace, with metadata of its own.
     Beside,
-    /// One trace: the core's records in files of their own, in a folder `crash`.
+    /// The core's records in files of their own, in a folder `crash`: of LTT 0.x as part of the one trace, of LTTng 2.x as a second trace, which
+    /// viewers find when they are given the session's folder, the one above `kernel`.
     CrashSubdir,
 }
 
@@ -36,7 +37,10 @@ pub struct JoinReport {
     pub output: Option<String>,
     /// The folder that keeps what is cut, when the trace is changed in place; it is made when something is.
     pub cut_folder: Option<String>,
-    /// One for each stream, by path.
+    /// The metadata file of an LTTng 2.x trace; of LTT 0.x metadata are streams.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<MetadataJoin>,
+    /// One for each stream, by path; one for each file where files are rotated.
     pub streams: Vec<StreamJoin>,
     /// Files that belong to no stream: copied to a complete output, left alone in place.
     pub others: Vec<String>,
@@ -46,6 +50,46 @@ pub struct JoinReport {
     pub notes: Vec<String>,
     /// Over all streams.
     pub totals: JoinTotals,
+}
+
+/// The metadata file of an LTTng 2.x trace.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct MetadataJoin {
+    /// The file, below the trace.
+    pub path: String,
+    /// Its length on disk; none if it is not there.
+    pub bytes: Option<u64>,
+    /// Bytes of text on disk that stay.
+    pub text_kept: u64,
+    /// Bytes of text that the core adds.
+    pub text_added: u64,
+    /// Bytes of the file that do not stay, in order.
+    pub cuts: Vec<CutReport>,
+    /// Whether the file differs from what is on disk.
+    pub changes: bool,
+    /// What of the text is missing for good, one line each.
+    pub damage: Vec<String>,
+    /// What else is worth knowing, one line each.
+    pub notes: Vec<String>,
+}
+
+/// The index of a data file of an LTTng 2.x trace. It says nothing that the data file does not say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct IndexJoin {
+    /// The file, below the trace.
+    pub path: String,
+    /// Entries in the end: one for each packet.
+    pub entries: u64,
+    /// Of these, how many are on disk.
+    pub entries_kept: u64,
+    /// Bytes on disk that do not stay.
+    pub bytes_cut: u64,
+    /// The file that keeps them, below the folder of cuts; none when the trace is not changed in place.
+    pub saved_as: Option<String>,
+    /// Whether the file differs from what is on disk.
+    pub changes: bool,
 }
 
 /// One stream: one channel on one CPU.
@@ -74,6 +118,9 @@ pub struct StreamJoin {
     pub gap: Option<Gap>,
     /// What the files of the stream hold in the end.
     pub result: Outcome,
+    /// The index of its file, of an LTTng 2.x trace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<IndexJoin>,
     /// Whether any of its files differs from what is on disk.
     pub changes: bool,
     /// What was broken in the core, one line each.
@@ -97,7 +144,7 @@ pub struct DiskPart {
 }
 
 /// Bytes that are cut from a file.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct CutReport {
     /// The file, below the trace.
@@ -227,6 +274,7 @@ impl JoinReport {
             || totals.records_lost > 0
             || totals.different > 0
             || !self.damage.is_empty()
+            || self.metadata.as_ref().is_some_and(|metadata| !metadata.damage.is_empty())
             || self.streams.iter().any(|stream| {
                 !stream.damage.is_empty() || stream.core.as_ref().is_some_and(Totals::has_losses)
             })
@@ -235,15 +283,31 @@ impl JoinReport {
     /// Says where a range of a file is kept; the cuts in it may be several.
     pub(crate) fn save(&mut self, file: &Path, range: &Range<u64>, kept: &Path) {
         let file = file.to_string_lossy();
+        let saved_as = || Some(kept.display().to_string());
+        for index in self.streams.iter_mut().flat_map(|stream| &mut stream.index) {
+            if index.path == file {
+                index.saved_as = saved_as();
+            }
+        }
         let cuts =
             self.streams.iter_mut().flat_map(|stream| &mut stream.disk).flat_map(|disk| &mut disk.cuts);
+        let cuts = cuts.chain(self.metadata.iter_mut().flat_map(|metadata| &mut metadata.cuts));
         for cut in cuts.filter(|cut| cut.path == file && range.contains(&cut.offset)) {
-            cut.saved_as = Some(kept.display().to_string());
+            cut.saved_as = saved_as();
         }
+    }
+
+    /// Whether any file of the trace differs from what is on disk.
+    pub fn changes_anything(&self) -> bool {
+        self.totals.streams_changed > 0 || self.metadata.as_ref().is_some_and(|metadata| metadata.changes)
     }
 
     pub(crate) fn add_up(&mut self) {
         let mut totals = JoinTotals::default();
+        for cut in self.metadata.iter().flat_map(|metadata| &metadata.cuts) {
+            totals.bytes_cut += cut.len;
+            totals.bytes_cut_lost += if cut.in_core { 0 } else { cut.len };
+        }
         for stream in &self.streams {
             if let Some(disk) = &stream.disk {
                 totals.records_kept += disk.records_kept;

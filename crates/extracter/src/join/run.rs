@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use analyser::lttng::{self, Session};
 use analyser::{Directory, Kernel, OpenTracefile, Trace};
 use lttformat::ReadAt as _;
 use rayon::prelude::*;
@@ -16,7 +17,9 @@ use crate::disk::{Disk, Local, Sink, is_unchanged};
 use crate::error::{Error, Result, while_doing};
 use crate::inplace::{Edit, InPlace};
 use crate::join::file::File;
-use crate::join::plan::{Core, Plan};
+use crate::join::ltt::plan::Core;
+use crate::join::lttng::plan::SessionCore;
+use crate::join::plan::Plan;
 use crate::join::report::{JoinReport, Layout};
 use crate::lock::Lock;
 use crate::progress::Progress;
@@ -31,10 +34,39 @@ pub enum Target {
     InPlace,
 }
 
+/// A trace on disk, of either family.
+#[derive(Debug, Clone, Copy)]
+pub enum Folder<'a> {
+    /// LTT 0.x.
+    Ltt(&'a Directory),
+    /// LTTng 2.x.
+    Lttng(&'a lttng::Directory),
+}
+
+impl<'a> Folder<'a> {
+    fn root(self) -> &'a Path {
+        match self {
+            Folder::Ltt(directory) => directory.root(),
+            Folder::Lttng(directory) => directory.root(),
+        }
+    }
+}
+
+impl<'a> From<&'a Directory> for Folder<'a> {
+    fn from(directory: &'a Directory) -> Folder<'a> {
+        Folder::Ltt(directory)
+    }
+}
+
+impl<'a> From<&'a lttng::Directory> for Folder<'a> {
+    fn from(directory: &'a lttng::Directory) -> Folder<'a> {
+        Folder::Lttng(directory)
+    }
+}
+
 /// What a join will do. Made by [`Join::with_core`] or [`Join::repair`], which look at everything and change nothing; used up
 /// by [`Join::run`].
 pub struct Join<'a> {
-    directory: &'a Directory,
     plan: Plan<'a>,
     place: Place,
 }
@@ -55,12 +87,16 @@ struct Here {
 }
 
 impl<'a> Join<'a> {
-    /// Plans to cut what is in no whole record, in every file.
+    /// Plans to cut what is in no whole record, in every file; of an LTTng 2.x trace also what no index and no metadata should have.
     ///
     /// Errors: a target that is refused (see [`Destination::check`]); links and devices in the trace; another run that is changing
     /// it; a file that cannot be read.
-    pub fn repair(directory: &'a Directory, target: Target) -> Result<Join<'a>> {
-        Join::new(directory, None, target, Layout::Merged)
+    pub fn repair(folder: impl Into<Folder<'a>>, target: Target) -> Result<Join<'a>> {
+        let folder = folder.into();
+        Join::new(folder.root(), target, Layout::Merged, || match folder {
+            Folder::Ltt(directory) => Plan::of_ltt(directory, None, Layout::Merged),
+            Folder::Lttng(directory) => Plan::of_lttng(directory, None, Layout::Merged),
+        })
     }
 
     /// Plans to cut, and to add what the core holds. `trace` is the directory's own, as [`pairing`](analyser::pairing) finds it.
@@ -76,33 +112,47 @@ impl<'a> Join<'a> {
         target: Target,
         layout: Layout,
     ) -> Result<Join<'a>> {
-        Join::new(directory, Some(Core { kernel, trace }), target, layout)
+        let core = Some(Core { kernel, trace });
+        Join::new(directory.root(), target, layout, || Plan::of_ltt(directory, core, layout))
     }
 
-    fn new(
-        directory: &'a Directory,
-        core: Option<Core<'a>>,
+    /// The same for a trace of LTTng 2.x. `session` is the directory's own, as [`lttng::pairing`](analyser::lttng::pairing) finds it.
+    ///
+    /// Errors and cost: as [`Join::with_core`].
+    pub fn with_session(
+        directory: &'a lttng::Directory,
+        kernel: &'a Kernel,
+        session: &'a Session,
         target: Target,
         layout: Layout,
     ) -> Result<Join<'a>> {
+        let core = Some(SessionCore { kernel, session });
+        Join::new(directory.root(), target, layout, || Plan::of_lttng(directory, core, layout))
+    }
+
+    fn new(
+        root: &Path,
+        target: Target,
+        layout: Layout,
+        plan: impl FnOnce() -> Result<Plan<'a>>,
+    ) -> Result<Join<'a>> {
         let place = match target {
             Target::InPlace if layout == Layout::Beside => return Err(Error::BesideInPlace),
-            Target::InPlace => Place::InPlace(Here::new(directory.root())?),
+            Target::InPlace => Place::InPlace(Here::new(root)?),
             Target::New(output) => {
                 let destination = Destination::check(&output)?;
-                if destination.is_inside(directory.root()) {
+                if destination.is_inside(root) {
                     return Err(Error::OutputInside { path: output });
                 }
                 Place::New(destination)
             }
         };
-        let plan = Plan::new(directory, core, layout)?;
-        let mut join = Join { directory, plan, place };
+        let mut join = Join { plan: plan()?, place };
         match &join.place {
             Place::New(destination) => {
                 join.plan.report.output = Some(destination.shown().display().to_string());
             }
-            Place::InPlace(here) => here.foresee(&mut join.plan, directory.root())?,
+            Place::InPlace(here) => here.foresee(&mut join.plan, root)?,
         }
         Ok(join)
     }
@@ -148,9 +198,9 @@ impl<'a> Join<'a> {
         for folder in &folders {
             disk.create_directories(&root.join(folder)).map_err(while_doing("creating", shown(folder)))?;
         }
-        let others = self.plan.streams.others.iter().filter(|_| is_copy);
+        let others = self.plan.others.iter().filter(|_| is_copy);
         let others = others.map(|other| {
-            let open = other.open().map_err(while_doing("opening", self.directory.root().join(other.path())));
+            let open = other.open().map_err(while_doing("opening", self.plan.root.join(other.path())));
             copy(&open?, &root.join(other.path()), &shown(other.path()), disk)
         });
         others.collect::<Result<()>>()?;
@@ -167,7 +217,7 @@ impl<'a> Join<'a> {
 
     /// All folders of the result, the result itself (the empty path) too.
     fn folders(&self, is_copy: bool) -> BTreeSet<PathBuf> {
-        let old = self.directory.directories().iter().filter(|_| is_copy).cloned();
+        let old = self.plan.directories.iter().filter(|_| is_copy).cloned();
         let above =
             self.plan.files.iter().flat_map(|file| file.path.ancestors().skip(1).map(Path::to_path_buf));
         old.chain(above).chain([PathBuf::new()]).collect()
@@ -196,7 +246,7 @@ impl<'a> Join<'a> {
     /// The file that ranges are taken from, open; it must be the one that was looked at.
     fn source(&self, file: &File<'a>) -> Result<Option<OpenTracefile>> {
         let Some(source) = &file.source else { return Ok(None) };
-        let shown = self.directory.root().join(source.file.path());
+        let shown = self.plan.root.join(source.file.path());
         let open = source.file.open().map_err(while_doing("opening", shown.clone()))?;
         if !is_unchanged(&open, &source.stat).map_err(while_doing("looking at", shown.clone()))? {
             return Err(Error::Changed { path: shown });
@@ -205,16 +255,15 @@ impl<'a> Join<'a> {
     }
 
     fn content(&self, file: &File<'a>) -> Option<&dyn Content> {
-        let core = self.plan.streams.streams.get(file.stream)?.core.as_ref()?;
-        Some(&*core.source.content)
+        self.plan.contents.get(file.stream)?.as_deref().map(|content| content as &dyn Content)
     }
 
     /// Changes the trace where it lies.
     fn change(mut self, disk: &dyn Disk, progress: &dyn Progress) -> Result<JoinReport> {
         let Place::InPlace(here) = &self.place else { return Ok(self.plan.report) };
-        let root = self.directory.root();
+        let root = self.plan.root;
         let in_place = InPlace::new(disk, &here.name, root, &here.cuts);
-        for leftover in &self.plan.streams.leftovers {
+        for leftover in &self.plan.leftovers {
             in_place.remove_leftover(leftover.path())?;
         }
         let mut changed: Vec<&File<'a>> =

@@ -64,7 +64,8 @@ pub struct IndexCut {
 }
 
 impl IndexVersion {
-    fn entry_len(self) -> usize {
+    /// Bytes of an entry.
+    pub fn entry_len(self) -> usize {
         match self {
             IndexVersion::V1_0 => 56,
             IndexVersion::V1_1 => 72,

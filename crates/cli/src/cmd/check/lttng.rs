@@ -62,11 +62,7 @@ fn headline(check: &Check) -> String {
         add(format!(", {}", printable(tracer)));
     }
     if let Some(metadata) = &check.metadata {
-        add(format!(
-            ", {}, {}",
-            count(metadata.streams, "stream class"),
-            count(metadata.events, "event class")
-        ));
+        add(format!(", {}, {}", count(metadata.streams, "channel"), count(metadata.events, "event format")));
     }
     line
 }

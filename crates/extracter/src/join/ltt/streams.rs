@@ -2,27 +2,19 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
-use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use analyser::{Directory, OpenTracefile, Other, OtherKind, Tracefile};
+use analyser::{Directory, Other, OtherKind};
 use lttformat::ltt::{Channel, TracefileName, Version};
 
 use crate::error::{Error, Result};
 use crate::inplace::is_partial;
-use crate::join::core::CoreStream;
+use crate::join::file::OnDisk;
+use crate::join::ltt::core::CoreStream;
 
 /// The folder of a trace for records of a core.
 const CRASH: &str = "crash";
-
-/// A file on disk that belongs to a stream.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum OnDisk<'a> {
-    Tracefile(&'a Tracefile),
-    /// It has the name of a stream, and nothing of it can be read.
-    Other(&'a Other),
-}
 
 /// One stream, from wherever it is known.
 pub(crate) struct Stream<'a> {
@@ -46,29 +38,6 @@ pub(crate) struct Streams<'a> {
     pub(crate) leftovers: Vec<&'a Other>,
     /// What of the core has no place in it.
     pub(crate) left_out: Vec<String>,
-}
-
-impl<'a> OnDisk<'a> {
-    pub(crate) fn path(&self) -> &'a Path {
-        match self {
-            OnDisk::Tracefile(file) => file.path(),
-            OnDisk::Other(file) => file.path(),
-        }
-    }
-
-    pub(crate) fn links(&self) -> u64 {
-        match self {
-            OnDisk::Tracefile(file) => file.links(),
-            OnDisk::Other(file) => file.links(),
-        }
-    }
-
-    pub(crate) fn open(&self) -> io::Result<OpenTracefile> {
-        match self {
-            OnDisk::Tracefile(file) => file.open(),
-            OnDisk::Other(file) => file.open(),
-        }
-    }
 }
 
 impl Stream<'_> {

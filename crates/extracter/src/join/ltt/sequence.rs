@@ -7,8 +7,9 @@ use lttformat::ReadAt;
 use lttformat::ltt::scan::{Cut, CutReason, Piece, Record, Scan};
 use lttformat::ltt::{Channel, Header, Markers, tally};
 
-use crate::join::core::Key;
+use crate::join::file;
 use crate::join::gap::Step;
+use crate::join::ltt::core::Key;
 use crate::join::report::{Different, Side};
 use crate::source::Reader;
 
@@ -117,7 +118,7 @@ impl Sequence {
         ranges
     }
 
-    /// The same for [`gap`](super::gap::gap).
+    /// The same for [`gap`](crate::join::gap::gap).
     pub(crate) fn steps(&self, keys: &[Key]) -> Vec<Step> {
         let position = |key: &usize| keys.get(*key).map_or(0, |key| key.position);
         let step = |item: &Item| {
@@ -288,6 +289,28 @@ fn is_made(record: &Record<'_>, previous: Option<u64>) -> bool {
         let at_once = [tally.first_time, tally.last_time] == [Some(begin); 2];
         at_once && (tally.events >= 2 || continues)
     })
+}
+
+/// What a file consists of: of its whole records on disk those that are wanted, and of the core's records those that `core` wants.
+pub(crate) fn pieces(
+    sequence: &Sequence,
+    disk: bool,
+    mut core: impl FnMut(usize) -> Option<file::Piece>,
+) -> Vec<file::Piece> {
+    let mut pieces = Vec::new();
+    for item in &sequence.items {
+        match item {
+            Item::Disk { range, .. } | Item::Made { range } | Item::Both { range, .. } if disk => {
+                match pieces.last_mut() {
+                    Some(file::Piece::Disk(last)) if last.end == range.start => last.end = range.end,
+                    _ => pieces.push(file::Piece::Disk(range.clone())),
+                }
+            }
+            Item::Core { key } => pieces.extend(core(*key)),
+            _ => {}
+        }
+    }
+    pieces
 }
 
 #[cfg(test)]
