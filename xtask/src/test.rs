@@ -1,4 +1,4 @@
-//! `cargo xtask test [ARGS]`: all tests, with the programs that some of them compare with.
+//! `cargo xtask test [ARGS]`: all tests, or those that `cargo test ARGS` would run, with the programs that some of them compare with.
 
 use anyhow::Result;
 
@@ -23,7 +23,10 @@ pub(crate) fn run_all() -> Result<()> {
 }
 
 fn test(args: &[String], environment: &readers::Environment) -> Result<()> {
-    let mut command = vec!["test", "--workspace", "--locked"];
+    let mut command = vec!["test", "--locked"];
     command.extend(args.iter().map(String::as_str));
+    if args.is_empty() {
+        command.push("--workspace");
+    }
     readers::cargo(&command, environment)
 }
