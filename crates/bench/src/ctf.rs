@@ -15,7 +15,7 @@ use lttformat::ctf::{Decoder, Metadata, PacketHeader, TraceClass};
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../lttformat/tests/ctf_traces/net");
 
 /// How often it is repeated, for each CPU.
-const LAPS: u64 = 1000;
+const LAPS: u64 = 400;
 
 /// Clock bits in a compact event header: shifts are multiples of what they hold.
 const CLOCK_BITS: u32 = 27;

@@ -56,7 +56,9 @@ impl<'a> Decoder<'a> {
         Decoder::resume(stream, header, packet, position)
     }
 
-    /// Goes on at a position of an earlier decoder of the same packet.
+    /// Goes on at a position of an earlier decoder of the same packet. Who owns the bytes, and cannot borrow them meanwhile, does so
+    /// for each event.
+    #[inline]
     pub fn resume(
         stream: &'a StreamClass,
         header: &PacketHeader,
@@ -77,6 +79,7 @@ impl<'a> Decoder<'a> {
     /// Takes an event later than this time, in clock cycles, for damage.
     ///
     /// Zero bytes in the place of events look like an event whose clock has wrapped; the end of the packet exposes them.
+    #[inline]
     #[must_use]
     pub fn not_after(mut self, latest: u64) -> Decoder<'a> {
         self.latest = latest;
@@ -84,6 +87,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// The place after the last event.
+    #[inline]
     pub fn position(&self) -> Position {
         self.position
     }

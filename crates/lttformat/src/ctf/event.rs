@@ -78,6 +78,7 @@ impl<'a> Event<'a> {
     }
 
     /// The four parts with the places where they begin.
+    #[inline]
     fn all_parts(&self) -> [Option<(&'a Node, u64)>; 4] {
         let EventClass { context, fields, .. } = self.class;
         let StreamClass { packet_context, event_context, .. } = self.stream;
@@ -111,6 +112,7 @@ impl<'a> Event<'a> {
     }
 
     /// The lengths and tags from the event's header, if later parts may need them.
+    #[inline]
     pub(super) fn slots(&self) -> Slots {
         let mut slots = Slots::new();
         let header = self.stream.event_header.as_ref();

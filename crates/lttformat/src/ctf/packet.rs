@@ -116,6 +116,7 @@ impl PacketHeader {
     ///
     /// A moment after its end: tracers before 2.9.13, 2.10.10 and 2.11 read the clock for the end, and then took the event of an interrupt
     /// in.
+    #[inline]
     pub fn latest_event(&self) -> u64 {
         if self.is_open() || self.timestamp_end == 0 {
             return u64::MAX;
@@ -124,6 +125,7 @@ impl PacketHeader {
     }
 
     /// Whether the tracer has not closed the packet: sizes and end are not known.
+    #[inline]
     pub fn is_open(&self) -> bool {
         self.content_size == u64::MAX
     }

@@ -264,12 +264,16 @@ fn write_text(out: &mut Vec<u8>, text: &[u8]) {
                 b'\r' => out.push(b'r'),
                 b'\t' => out.push(b't'),
                 0x0b => out.push(b'v'),
-                _ => out.extend_from_slice(format!("x{byte:02x}").as_bytes()),
+                _ => out.extend_from_slice(&[b'x', hex_digit(byte >> 4), hex_digit(byte & 15)]),
             }
         }
     }
     out.extend_from_slice(rest);
     out.push(b'"');
+}
+
+fn hex_digit(value: u8) -> u8 {
+    if value < 10 { b'0' + value } else { b'a' + value - 10 }
 }
 
 /// Whether a byte of a string is not shown as itself.
