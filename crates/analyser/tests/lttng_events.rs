@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use analyser::events::{Event, Events, Selection, Value, What};
+use analyser::events::{Babeltrace, Event, Events, Selection, Value, What};
 use analyser::lttng::Directory;
 use analyser::{Error, Kernel, OpenOptions, Routes};
 use proptest::prelude::*;
@@ -260,6 +260,40 @@ fn all_types_are_shown() {
     assert!(events.next().is_none());
 }
 
+/// Allocations while a trace of four packets with so many events each is printed in both ways.
+fn allocations(events: u64) -> u64 {
+    let one = |time: u64| event(70_000, time, b"\x02\x01\x02x\0\x02\x07");
+    let fields = "integer { size = 8; align = 8; } _n; integer { size = 8; align = 8; } _list[ _n ]; string _text;
+        enum : integer { size = 8; align = 8; } { A = 1, B = 2 } _state; variant <_state> { string A; integer { size = 8; align = 8; } B; } _value;";
+    let packets = (0..4).map(|number| {
+        let begin = 100_000 * number;
+        let events: Vec<u8> = (0..events).flat_map(|nth| one(begin + nth)).collect();
+        packet(number, (begin, begin + 90_000), 0, &events)
+    });
+    let folder = directory(&metadata(fields, ""), &packets.flatten().collect::<Vec<_>>());
+    let opened = Directory::open(folder.path()).unwrap();
+    let (mut line, mut babeltrace, mut count) = (Vec::with_capacity(4096), Babeltrace::default(), 0);
+    let measured = allocation_counter::measure(|| {
+        let mut list = Events::of_session_directory(&opened, &Selection::default()).unwrap();
+        while let Some(entry) = list.next() {
+            line.clear();
+            assert!(babeltrace.write(&mut line, &entry));
+            let What::Event(event) = &entry.what else { panic!("{entry:?}") };
+            event.write(&mut line);
+            count += 1;
+        }
+    });
+    assert_eq!(count, 4 * events);
+    measured.count_total
+}
+
+#[test]
+fn no_allocation_for_an_event() {
+    let (few, many) = (allocations(50), allocations(2000));
+    // Room for a longer packet, no more.
+    assert!(many < few + 20, "{few} for 200 events, {many} for 8000");
+}
+
 /// Damage, gaps and what cannot be decoded, between events.
 #[test]
 fn everything_has_its_place() {
@@ -298,9 +332,28 @@ fn everything_has_its_place() {
             "450 event",
             "450 Undecoded { bytes: 16, reason: \"chan_3: packet at byte 12288, byte 76 of the packet: expected a declared event, found id 5\" }",
             "605 event",
-            "605 Damaged { bytes: 4096, reason: \"chan_3: bytes 20480 to 24576: byte 76 of the packet: expected an event, found zero bytes\" }",
+            "705 event",
+            "705 Damaged { bytes: 4020, reason: \"chan_3: bytes 20480 to 24576: byte 76 of the packet: expected an event, found zero bytes\" }",
         ]
     );
+}
+
+/// A channel whose declaration was lost, beside one that is declared.
+#[test]
+fn packets_of_an_unknown_stream_are_told() {
+    let file = packet(0, (100, 200), 0, &event(70_000, 150, &[1, 0, 0, 0]));
+    let folder = directory(&metadata("uint32_t _value;", ""), &file);
+    let mut other = file;
+    other[4] = 9;
+    std::fs::write(folder.path().join("other_3"), other).unwrap();
+    let opened = Directory::open(folder.path()).unwrap();
+    let mut events = Events::of_session_directory(&opened, &Selection::default()).unwrap();
+    let mut found = Vec::new();
+    while let Some(entry) = events.next() {
+        found.push(format!("{} {} {}", entry.channel, entry.is_event(), entry.is_loss()));
+    }
+    found.sort();
+    assert_eq!(found, ["chan true false", "other false true"]);
 }
 
 #[test]
