@@ -124,6 +124,95 @@ fn texts_that_describe_too_much_are_refused() {
     }
 }
 
+/// Texts of megabytes in which one thing comes again and again: what they cost grows with their length, not with its square.
+#[test]
+fn time_grows_with_the_text() {
+    const COUNT: usize = 40_000;
+    let start = "trace { byte_order = le; }; typealias integer { size = 8; } := t; ";
+    let many = |piece: &dyn Fn(usize) -> String| -> String { (0..COUNT).map(piece).collect() };
+    let event = |fields: String| {
+        format!("{start} stream {{ id = 0; }}; event {{ name = \"e\"; fields := struct {{ {fields} }}; }};")
+    };
+    let labels = many(&|n| format!("l{n} = {n}, "));
+    let texts = [
+        // One variant of many options, used many times, each time with a tag of its own.
+        format!(
+            "{start} variant v {{ {} }}; {}",
+            many(&|n| format!("t o{n}; ")),
+            many(&|n| format!("struct s{n} {{ variant v <x> y; }}; "))
+        ),
+        // Lengths that are looked up among many fields, near and far.
+        event(format!("{} {}", many(&|n| format!("t m{n}; ")), many(&|n| format!("t s{n}[m0]; ")))),
+        event(many(&|n| format!("t a{n}; t b{n}[a{n}]; "))),
+        // Many labels, alone, used many times, and all of them overlapping.
+        format!("{start} enum e : t {{ {labels} }}; {}", many(&|n| format!("struct s{n} {{ enum e x; }}; "))),
+        event(format!("enum e : t {{ {labels} }}; {}", many(&|n| format!("enum e x{n}; ")))),
+        event(format!("enum e : t {{ {} }} x;", many(&|n| format!("l{n} = 0 ... {}, ", usize::MAX - n)))),
+        event(format!(
+            "enum e : t {{ {labels} }} x; {}",
+            many(&|n| format!("variant <x> {{ t l{n}; }} v{n}; "))
+        )),
+        // Names that stand for names, and the same name again.
+        format!("{start} typealias t := a0; {}", many(&|n| format!("typealias a{n} := a{}; ", n + 1))),
+        format!("{start} {}", many(&|_| "typedef t u; ".into())),
+        format!("{start} {}", many(&|n| format!("struct s {{ t x{n}; }}; "))),
+        event(many(&|_| "t same; ".into())),
+        // Long words, texts, paths and comments.
+        format!("{start} typealias t := {};", many(&|_| "word ".into())),
+        format!("{start} typealias t := {};", "w".repeat(20 * COUNT)),
+        format!("{start} env {{ {} }};", many(&|n| format!("k{n} = \"\\x41\\\"{n}\"; "))),
+        format!("{start} env {{ k{} = 1; }};", ".k".repeat(COUNT)),
+        format!("{start} {}", many(&|n| format!("/* * / {n} */ // /*\n"))),
+        // Many blocks.
+        format!(
+            "{start} {}",
+            many(&|n| format!("stream {{ id = {n}; packet.context := struct {{ t x; }}; }}; "))
+        ),
+        format!(
+            "{start} stream {{ id = 0; }}; {}",
+            many(&|n| format!("event {{ id = {}; name = \"e\"; }}; ", n % 7))
+        ),
+        format!("{start} {}", many(&|n| format!("clock {{ name = c{n}; }}; callsite {{ x = 1; }}; "))),
+        format!(
+            "{start} stream {{ id = 0; event.header := struct {{ t n; }}; }}; {}",
+            many(&|n| format!("event {{ id = {n}; fields := struct {{ t x[stream.event.header.n]; }}; }}; "))
+        ),
+    ];
+    for text in texts {
+        let begin = std::time::Instant::now();
+        let outcome = TraceClass::parse(text.as_bytes()).map(|class| class.streams().len());
+        let took = begin.elapsed();
+        // A quadratic step would take 1.6 billion of them.
+        assert!(took.as_secs() < 4, "{took:?} for {} bytes: {outcome:?}: {}", text.len(), &text[..200]);
+    }
+}
+
+/// Long names and labels come again for every element of an array: the text of an event ends before it fills memory.
+#[test]
+fn the_text_of_an_event_is_bounded() {
+    let long = "n".repeat(50_000);
+    let elements = 60_000;
+    let start = "trace { byte_order = le; packet.header := struct { integer { size = 32; } magic; }; }; stream { id = 0; };";
+    for element in [
+        format!("struct {{ integer {{ size = 8; }} {long}; }}"),
+        format!("enum : integer {{ size = 8; }} {{ {long} = 0 ... 255 }}"),
+        format!("enum : integer {{ size = 8; }} {{ {long} = 0 ... 255, other = 0 ... 128 }}"),
+    ] {
+        let fields = format!("struct {{ {element} x[{elements}]; integer {{ size = 8; }} last; }}");
+        let class =
+            TraceClass::parse(format!("{start} event {{ name = \"e\"; fields := {fields}; }};").as_bytes());
+        let class = class.unwrap();
+        let mut packet = vec![0xc1, 0x1f, 0xfc, 0xc1];
+        packet.resize(4 + elements + 1, 7);
+        let events: Vec<_> = Decoder::new(&class, &packet).unwrap().collect();
+        let [Ok(event)] = events.as_slice() else { panic!("{events:?}") };
+        let mut line = b"before ".to_vec();
+        text::write_event(&mut line, event);
+        assert!(line.len() > 16 << 20 && line.len() < 17 << 20, "{}", line.len());
+        assert!(line.starts_with(b"before e: ") && line.ends_with(b"..."));
+    }
+}
+
 #[test]
 fn errors_have_a_line() {
     let message = |text: &str| TraceClass::parse(text.as_bytes()).unwrap_err().to_string();

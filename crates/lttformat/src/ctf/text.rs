@@ -13,7 +13,13 @@ use super::{Enumeration, Event, Integer};
 const NS_PER_SEC: u64 = 1_000_000_000;
 const NS_PER_DAY: u64 = 86_400 * NS_PER_SEC;
 
+/// Longest text of an event. The largest real ones have some hundred KiB; but the names and labels of a hostile trace may be as long as
+/// its metadata, and come again for each of the elements that a packet has room for.
+const TEXT_MAX: usize = 16 << 20;
+
 /// Appends an event without its time: name, packet context, the stream's and the event's context, fields.
+///
+/// What would be longer than 16 MiB ends with `...`.
 ///
 /// Cost: one pass over the fields; allocates only when `out` grows.
 pub fn write_event(out: &mut Vec<u8>, event: &Event<'_>) {
@@ -28,7 +34,8 @@ pub fn write_own_parts(out: &mut Vec<u8>, event: &Event<'_>) {
 fn write_parts(out: &mut Vec<u8>, event: &Event<'_>, with_packet_context: bool) {
     out.extend_from_slice(event.name().as_bytes());
     out.extend_from_slice(b": ");
-    let mut line = Line { out, content: event.content, slots: event.slots() };
+    let end = out.len().saturating_add(TEXT_MAX);
+    let mut line = Line { out, end, content: event.content, slots: event.slots() };
     let mut first = true;
     for (nth, (node, at)) in event.parts().enumerate() {
         if nth == 0 && !with_packet_context && event.stream.packet_context.is_some() {
@@ -42,12 +49,18 @@ fn write_parts(out: &mut Vec<u8>, event: &Event<'_>, with_packet_context: bool) 
         first = false;
         // Was passed over without trouble when the event was delimited.
         let _ = line.node(node, at);
+        if line.out.len() > line.end {
+            line.out.extend_from_slice(b"...");
+            return;
+        }
     }
 }
 
 /// Text that is being written, and what it is read from. Reads as [`read`](super::value) does, but needs no views in between.
 struct Line<'o, 'a> {
     out: &'o mut Vec<u8>,
+    /// Where it has become too long.
+    end: usize,
     content: Content<'a>,
     slots: Slots,
 }
@@ -111,6 +124,9 @@ impl Line<'_, '_> {
             self.out.extend_from_slice(label.get(usize::from(first)..).unwrap_or_default());
             first = false;
             end = self.node(&member.node, end)?;
+            if self.out.len() > self.end {
+                return None;
+            }
         }
         self.out.extend_from_slice(b" }");
         Some(end)
@@ -124,6 +140,9 @@ impl Line<'_, '_> {
             write_decimal(self.out, place);
             self.out.extend_from_slice(b"] = ");
             end = self.node(element, end)?;
+            if self.out.len() > self.end {
+                return None;
+            }
         }
         self.out.extend_from_slice(b" ]");
         Some(end)

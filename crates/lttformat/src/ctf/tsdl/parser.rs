@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::{Error, Result};
 use super::lexer::{Lexer, Token};
 use super::scope::Scopes;
-use super::types::{LengthType, MemberType, Path, Type, TypeKind, TypeRef};
+use super::types::{LengthType, MemberType, Path, Type, TypeRef};
 use super::weight::MAX_DEPTH;
 
 /// Reads declarations from a text. Blocks (`trace`, `event` …) are the business of [`blocks`](super::blocks).
@@ -303,11 +303,9 @@ impl<'a> Parser<'a> {
             return self.weighed(Type::variant(tag, options));
         }
         let kind = self.named("variant", name)?;
-        match (&kind.kind, tag) {
-            (TypeKind::Variant { options, .. }, tag @ Some(_)) => {
-                self.weighed(Type::variant(tag, options.clone()))
-            }
-            _ => Ok(kind),
+        match tag.and_then(|tag| kind.tagged(tag)) {
+            Some(tagged) => self.weighed(tagged),
+            None => Ok(kind),
         }
     }
 

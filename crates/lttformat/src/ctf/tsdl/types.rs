@@ -114,6 +114,15 @@ impl Type {
         Type { weight, kind: TypeKind::Variant { tag, options } }
     }
 
+    /// A variant that was declared before, with a tag of its own. Cost: none, however many options it has, as it may be used often.
+    pub(super) fn tagged(&self, tag: Path) -> Option<Type> {
+        let TypeKind::Variant { options, .. } = &self.kind else { return None };
+        Some(Type {
+            kind: TypeKind::Variant { tag: Some(tag), options: options.clone() },
+            weight: self.weight,
+        })
+    }
+
     pub(super) fn array(element: TypeRef, length: LengthType) -> Type {
         let weight = match length {
             LengthType::Static(length) => Weight::array(element.weight, length),
