@@ -41,6 +41,12 @@ pub enum Error {
     /// The type information cannot be understood.
     #[error("{0}")]
     Types(#[source] kdebug::Error),
+    /// A folder that should hold type information holds nothing that looks like it.
+    #[error("{}: expected vmlinux, modules (.ko) or .build-id/ in this folder or below, found none", path.display())]
+    NoDebugFiles {
+        /// The folder.
+        path: PathBuf,
+    },
     /// No file in the folders that were named is the kernel's.
     #[error("{folders}: expected the kernel's vmlinux, {expected}, found {found}")]
     NoKernelFile {
@@ -185,7 +191,7 @@ impl Error {
                  has no VMCOREINFO"
             }
             Error::MissingTypes { .. } => {
-                "if the tracer was built as modules, name their .ko files (with DWARF) with further -d options"
+                "if the tracer was built as modules, name their .ko files (with DWARF), or a folder with them, with further -d options"
             }
             Error::SeveralDirectories { .. } => "name one of these folders",
             Error::SeveralTraces { .. } => "name one of them with --trace",

@@ -59,6 +59,11 @@ fn types_of_another_build() {
 #[test]
 fn a_folder_without_the_kernels_file() {
     let error = Kernel::open(&options("K1-2cpu/core.elf", "K1-2cpu")).unwrap_err();
+    assert!(matches!(error, Error::NoDebugFiles { .. }), "{error}");
+    let modules = tempfile::tempdir().unwrap();
+    std::fs::write(modules.path().join("ltt-core.ko"), "").unwrap();
+    let only = OpenOptions { debuginfo: vec![modules.path().into()], ..options("K1-2cpu/core.elf", "") };
+    let error = Kernel::open(&only).unwrap_err();
     assert!(matches!(error, Error::NoKernelFile { .. }), "{error}");
     assert!(error.to_string().contains("2.6.27") && error.hint().unwrap().contains("-d"), "{error}");
     let none = OpenOptions { debuginfo: Vec::new(), ..options("K1-2cpu/core.elf", "") };

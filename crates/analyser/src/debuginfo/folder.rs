@@ -34,7 +34,7 @@ pub(super) struct Folder {
 impl Folder {
     /// Lists the folder and all below it.
     ///
-    /// Errors: the folder itself cannot be listed. What below it cannot be is left out, with a warning.
+    /// Errors: the folder itself cannot be listed; nothing in it looks like a debug file. What below it cannot be is left out, with a warning.
     pub(super) fn read(path: &Path) -> Result<Folder> {
         let mut folder = Folder { path: path.to_path_buf(), ..Folder::default() };
         let error = |source| Error::Read { path: path.to_path_buf(), source };
@@ -60,6 +60,9 @@ impl Folder {
                     Err(_) => {}
                 }
             }
+        }
+        if folder.kernels.is_empty() && folder.modules.is_empty() && folder.by_build_id.is_empty() {
+            return Err(Error::NoDebugFiles { path: path.to_path_buf() });
         }
         // The order of a file system is nobody's.
         folder.kernels.sort();
@@ -198,6 +201,8 @@ mod tests {
         let deep = (0..MAX_DEPTH + 3).fold(root.path().to_path_buf(), |path, _| path.join("d"));
         fs::create_dir_all(&deep).unwrap();
         fs::write(deep.join("vmlinux"), "").unwrap();
+        assert!(matches!(Folder::read(root.path()), Err(Error::NoDebugFiles { .. })));
+        fs::write(root.path().join("a.ko"), "").unwrap();
         let folder = Folder::read(root.path()).unwrap();
         assert!(folder.kernels.is_empty());
         assert_eq!(folder.warnings.len(), 1, "{:?}", folder.warnings);
