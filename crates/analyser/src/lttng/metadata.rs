@@ -132,7 +132,7 @@ impl SessionMetadata {
             [] => cache.text.get(..whole).unwrap_or_default().to_vec(),
             holes => around(&cache.text, holes, language),
         };
-        let damage = cache.holes.iter().map(|hole| {
+        let damage = merged(&cache.holes).into_iter().map(|hole| {
             let place = format!("{place}, metadata, bytes {} to {}", hole.range.start, hole.range.end);
             let missing = || Cause::Implausible("no page is known for them".to_owned());
             let cause = hole.error.map_or_else(missing, Cause::Unreadable);
@@ -179,6 +179,21 @@ impl SessionMetadata {
         pieces.retain(|(_, range)| range.start < whole);
         Some(SessionMetadata { unfinished, pieces, ..SessionMetadata::new(text, Language::Tsdl) })
     }
+}
+
+/// Holes are told page by page: those side by side, of one cause, as one.
+fn merged(holes: &[Hole]) -> Vec<Hole> {
+    let mut merged: Vec<Hole> = Vec::new();
+    let kind = |hole: &Hole| hole.error.map(|error| error.kind);
+    for hole in holes {
+        match merged.last_mut() {
+            Some(last) if last.range.end == hole.range.start && kind(last) == kind(hole) => {
+                last.range.end = hole.range.end;
+            }
+            _ => merged.push(hole.clone()),
+        }
+    }
+    merged
 }
 
 /// The text of one packet of the metadata channel; `None` if a part of it cannot be read.
@@ -263,6 +278,9 @@ mod tests {
         let found = SessionMetadata::of_cache(&cache(&text, vec![hole(second + 3..second + 9)]), false, "s");
         assert_eq!(found.text, [&text[..second], &text[third..]].concat().as_bytes());
         assert_eq!(found.damage.len(), 1);
+        let apart = vec![hole(second + 3..second + 5), hole(second + 5..second + 9)];
+        let same = SessionMetadata::of_cache(&cache(&text, apart), false, "s");
+        assert_eq!((&same.text, &same.damage), (&found.text, &found.damage));
         assert!(found.damage[0].to_string().starts_with("s, metadata, bytes"));
         // Events without their stream make no sense.
         let stream = text.find("stream {").unwrap();

@@ -28,6 +28,8 @@ pub struct Recorder<'k> {
     class: Option<&'k StreamClass>,
     count_events: bool,
     buffer: Vec<u8>,
+    /// Place of the latest packet in the stream: they are asked for in order, as a rule.
+    at: usize,
 }
 
 /// One packet as it belongs on disk, and the account of its bytes: `found = valid + lost + unreadable`.
@@ -129,7 +131,7 @@ impl Session {
         let declared = channel.raw.id.and_then(|id| self.class.as_ref()?.stream(u64::from(id)));
         // Where the debug information says that packets look otherwise, the metadata are not this channel's.
         let class = declared.filter(|class| channel.layout.as_ref() == Some(class.layout()));
-        Recorder { kernel, channel, stream, class, count_events: false, buffer: Vec::new() }
+        Recorder { kernel, channel, stream, class, count_events: false, buffer: Vec::new(), at: 0 }
     }
 }
 
@@ -161,6 +163,7 @@ impl<'k> Recorder<'k> {
     /// not closed, has holes, or events are to be counted.
     pub fn record(&mut self, packet: &Packet) -> Record<'_> {
         let mut record = Record::default();
+        self.at = self.place(packet);
         let len = self.make(packet, &mut record);
         record.bytes = self.buffer.get(..len).unwrap_or_default();
         record
@@ -361,16 +364,26 @@ impl<'k> Recorder<'k> {
         self.buffer.get(..len_of(len)).unwrap_or(&self.buffer)
     }
 
-    /// Packets after this one.
-    fn later(&self, packet: &Packet) -> &'k [Packet] {
+    fn place(&self, packet: &Packet) -> usize {
         let packets = self.stream.packets.as_slice();
-        let at = packets.iter().position(|other| std::ptr::eq(other, packet));
-        at.and_then(|at| packets.get(at + 1..)).unwrap_or_default()
+        let find = |from: usize| {
+            let found = packets.get(from..)?.iter().position(|other| std::ptr::eq(other, packet))?;
+            Some(from + found)
+        };
+        find(self.at).or_else(|| find(0)).unwrap_or(packets.len())
+    }
+
+    /// Packets after the latest one: as many as can be of use.
+    fn later(&self) -> &'k [Packet] {
+        /// In a buffer that is not broken the next one will do.
+        const MOST: usize = 64;
+        let later = self.stream.packets.get(self.at.saturating_add(1)..).unwrap_or_default();
+        later.get(..MOST).unwrap_or(later)
     }
 
     fn end_evidence(&self, packet: &Packet, last_event: Option<u64>) -> EndEvidence {
         let stream = &self.stream.raw;
-        let next_begin = self.later(packet).iter().find_map(|next| self.peek(next));
+        let next_begin = self.later().iter().find_map(|next| self.peek(next));
         let next_begin = next_begin.map(|header| header.timestamp_begin);
         let last = stream.last_timestamp.filter(|&last| last != 0);
         let last_tsc = last.and_then(|last| {
@@ -394,7 +407,7 @@ impl<'k> Recorder<'k> {
     fn events_discarded(&self, packet: &Packet) -> u64 {
         let delivering = packet.state() == State::Ready;
         let own = packet.raw.end_discarded.filter(|_| delivering).unwrap_or(u64::MAX);
-        let mut later = self.later(packet).iter().filter(|next| next.closed());
+        let mut later = self.later().iter().filter(|next| next.closed());
         let later = later.find_map(|next| self.peek(next)?.events_discarded).unwrap_or(u64::MAX);
         self.stream.events_lost().min(own).min(later)
     }
