@@ -27,6 +27,18 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
+const HELP: &str = "\
+Usage: cargo xtask COMMAND
+
+  ci              everything a change must pass: format, clippy, docs, layers, licences, tests
+  test [ARGS]     all tests, with the programs that some compare with
+  e2e [ARGS]      real kernels in QEMU, from Debian packages to compared traces; --help tells more
+  bench [ARGS]    speed and memory against bare baselines
+  fuzz [SECONDS]  every fuzz target for a while
+  layers          crates depend on each other only as the design allows
+  licences        every dependency has a permissive licence
+  man DIR         writes manual pages and shell completions";
+
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let command = args.next().unwrap_or_default();
@@ -50,6 +62,10 @@ fn dispatch(command: &str, rest: &[String]) -> Result<()> {
         "fuzz" => fuzz::run(rest),
         "man" => man::run(rest),
         "test" => test::run(rest),
+        "help" | "--help" | "-h" => {
+            println!("{HELP}");
+            Ok(())
+        }
         other => bail!("expected ci, layers, licences, bench, e2e, fuzz, man or test, found {other:?}"),
     }
 }

@@ -1,11 +1,11 @@
 //! Programs that the host needs, from its own Debian packages.
 
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use super::command::{command, output};
+use crate::readers::is_root;
 
 /// Programs that are run (and a library that the kernel's build programs load), and the Debian package of each.
 const PROGRAMS: &[(&str, &str)] = &[
@@ -49,7 +49,7 @@ pub(crate) fn prepare() -> Result<()> {
         // Recommended by it, not needed, and in some mirrors newer than the rest of QEMU, which then cannot be installed.
         packages.push("qemu-utils-");
     }
-    if !is_root()? {
+    if !is_root() {
         bail!(
             "packages are missing, and only root can install them: apt-get install --no-install-recommends {}",
             packages.join(" ")
@@ -68,13 +68,6 @@ fn missing<'a>(programs: &[(&str, &'a str)], is_there: impl Fn(&str) -> bool) ->
     packages.sort_unstable();
     packages.dedup();
     packages
-}
-
-/// Whether this process has root's rights.
-fn is_root() -> Result<bool> {
-    let status = fs::read_to_string("/proc/self/status").context("reading /proc/self/status")?;
-    let uid = status.lines().find_map(|line| line.strip_prefix("Uid:"));
-    Ok(uid.and_then(|ids| ids.split_whitespace().nth(1)) == Some("0"))
 }
 
 #[cfg(test)]
