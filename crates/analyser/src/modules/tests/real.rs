@@ -1,4 +1,5 @@
-//! Slices of real cores of Linux 6.1 with LTTng 2.13. Where they are not, the tests say so and pass.
+//! Slices of real cores of Linux 6.1 with LTTng 2.13. The fixtures hold what sessions take; where the larger slices with all modules
+//! are not, the tests of these say so and pass.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,10 @@ fn data() -> Option<PathBuf> {
         return None;
     }
     Some(path)
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/linux-6.1-lttng-2.13")
 }
 
 fn open(data: &Path, core: &str, types: &[&str]) -> Kernel {
@@ -139,7 +144,7 @@ fn compare(figures: &Figures, data: &Path, core: &str) {
 
 #[test]
 fn sessions_with_and_without_types_of_the_tracer() {
-    let Some(data) = data() else { return };
+    let data = fixtures();
     for core in ["M0d", "M1p"] {
         let walk = |types: &[&str]| {
             let kernel = open(&data, core, types);
