@@ -16,8 +16,8 @@ use std::sync::Arc;
 use lttformat::ReadAt as _;
 use lttformat::ctf::scan::{Piece, Scan, ScanOptions};
 use lttformat::ctf::{
-    Clock, Error as FormatError, Form, Index, IndexVersion, Language, PacketLayout, TraceClass, Uuid,
-    packet_endian,
+    Clock, EnvValue, Error as FormatError, Form, Index, IndexVersion, Language, PacketLayout, TraceClass,
+    Uuid, packet_endian,
 };
 use lttformat::ltt::Endian;
 
@@ -337,9 +337,18 @@ impl Directory {
 
     fn find_index_version(&self) -> Option<IndexVersion> {
         let indexes: Vec<&IndexFile> = self.files.iter().filter_map(Tracefile::index).collect();
-        // All index files that are torn are of one daemon; its packets tell which form it writes.
+        // Where all index files are torn, the packets tell which form their daemon writes, or else the tracer's release.
         let headers = || self.files.iter().filter_map(Tracefile::header);
-        let numbered = headers().any(|header| header.packet_seq_num.is_some());
+        let is_old = || {
+            let minor = self.class.as_ref().and_then(|class| {
+                class.env().iter().find_map(|(name, value)| match value {
+                    EnvValue::Number(number) if name == "tracer_minor" => Some(*number),
+                    _ => None,
+                })
+            });
+            minor.is_some_and(|minor| minor < 8)
+        };
+        let numbered = headers().next().map_or_else(|| !is_old(), |header| header.packet_seq_num.is_some());
         let of_packets = if numbered { IndexVersion::V1_1 } else { IndexVersion::V1_0 };
         let known = indexes.iter().find_map(|index| Some(Index::parse(&index.read().ok()?).ok()?.version));
         known.or((!indexes.is_empty()).then_some(of_packets))

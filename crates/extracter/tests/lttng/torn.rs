@@ -230,3 +230,94 @@ fn another_trace_is_refused() {
     let join = Join::with_session(&directory, &lab.kernel, lab.session(), Target::InPlace, Layout::Merged);
     assert!(matches!(join, Err(extracter::Error::OtherTrace { .. })), "{join:?}");
 }
+
+/// The daemon had made its files, and the crash came before the first packet reached the disk.
+#[test]
+fn files_that_are_all_empty() {
+    for (release, machine) in [(Release::V2_5, MACHINES[2]), (Release::V2_13, MACHINES[0])] {
+        let lab = Lab::new(release, machine, true);
+        for rotated in [false, true] {
+            let label = format!("{release:?} rotated {rotated}");
+            let trace = lab.disk(&label);
+            let kernel = trace.join("kernel");
+            let names = ["net_0", "net_1"];
+            for name in names {
+                fs::remove_file(kernel.join(name)).unwrap();
+                let _ = fs::remove_file(kernel.join(format!("index/{name}.idx")));
+                // The core knows the user's name of the channel from the daemon's open files.
+                let name = name.replace("net", "chan") + if rotated { "_0" } else { "" };
+                fs::write(kernel.join(&name), []).unwrap();
+                fs::write(kernel.join(format!("index/{name}.idx")), []).unwrap();
+            }
+            let report = lab.join(&trace, Target::InPlace, Layout::Merged);
+            assert_eq!(report.streams.len(), 2, "{label}: {report:#?}");
+            is_whole(&trace, &label);
+            for (stream, joined) in lab.streams().iter().zip(&report.streams) {
+                let wanted = in_core(stream);
+                assert_eq!(joined.added.records, wanted.len() as u64, "{label}");
+                let missing = *wanted.first().unwrap();
+                match &joined.gap {
+                    Some(Gap::Exact) => assert_eq!(missing, 0, "{label}"),
+                    Some(Gap::Lost { records, .. }) => assert_eq!(*records, missing, "{label}"),
+                    Some(Gap::Unknown { .. }) => assert!(rotated && release == Release::V2_5, "{label}"),
+                    gap => panic!("{label}: {gap:?}"),
+                }
+                let index = fs::read(trace.join(&joined.index.as_ref().unwrap().path)).unwrap();
+                let version = lttformat::ctf::Index::parse(&index).unwrap().version;
+                assert_eq!(Some(version), lab.index_version(), "{label}");
+            }
+            let again = lab.join(&trace, Target::InPlace, Layout::Merged);
+            assert!(!again.changes_anything(), "{label}: {again:#?}");
+        }
+    }
+}
+
+/// Files of a channel that are rotated: each keeps its packets, and what the core adds goes on in the newest.
+#[test]
+fn files_that_are_rotated() {
+    for release in [Release::V2_5, Release::V2_13] {
+        let lab = Lab::new(release, MACHINES[0], true);
+        let trace = lab.disk("t");
+        let kernel = trace.join("kernel");
+        for stream in lab.streams() {
+            let cpu = stream.cpu.unwrap();
+            fs::remove_file(kernel.join(format!("net_{cpu}"))).unwrap();
+            fs::remove_file(kernel.join(format!("index/net_{cpu}.idx"))).unwrap();
+            // Two packets in each, and the newest one in the place of the oldest.
+            for (nth, packets) in stream.disk.chunks(2).enumerate() {
+                let name = format!("net_{cpu}_{}", nth % 2);
+                fs::write(kernel.join(&name), packets.concat()).unwrap();
+                fs::write(kernel.join(format!("index/{name}.idx")), lab.index(packets).unwrap()).unwrap();
+            }
+        }
+        is_whole(&trace, "rotated");
+        let before = tree(&trace);
+        let report = lab.join(&trace, Target::InPlace, Layout::Merged);
+        is_whole(&trace, "joined");
+        let class = lab.class();
+        for stream in lab.streams() {
+            let cpu = stream.cpu.unwrap();
+            let parts: Vec<_> =
+                [0, 1].map(|n| fs::read(kernel.join(format!("net_{cpu}_{n}"))).unwrap()).into();
+            let mut found: Vec<u64> = parts
+                .iter()
+                .flat_map(|part| crate::lab::packets(&class, part))
+                .flat_map(|packet| crate::lab::events(&class, &packet))
+                .collect();
+            let of_newest = (stream.disk.len() - 1) / 2 % 2;
+            let older = &parts[1 - of_newest];
+            let name = format!("kernel/net_{cpu}_{}", 1 - of_newest);
+            assert!(before.iter().any(|(path, bytes)| *path == name && bytes == older), "{name} changed");
+            found.sort_unstable();
+            assert!(found.is_sorted_by(|a, b| a < b), "events twice");
+            let joined: Vec<_> =
+                report.streams.iter().filter(|joined| joined.cpu == cpu && joined.gap.is_some()).collect();
+            let [joined] = &joined[..] else { panic!("{report:#?}") };
+            assert_eq!(joined.path, format!("kernel/net_{cpu}_{of_newest}"));
+            let expected = if release == Release::V2_13 { "Exact" } else { "Unknown" };
+            assert!(format!("{:?}", joined.gap.as_ref().unwrap()).starts_with(expected), "{joined:#?}");
+        }
+        let again = lab.join(&trace, Target::InPlace, Layout::Merged);
+        assert!(!again.changes_anything(), "{again:#?}");
+    }
+}

@@ -49,7 +49,8 @@ pub(crate) fn streams<'a>(
         let cpu = source.source.cpu;
         let name = source.id.and_then(|id| names.get(&id)).cloned();
         let name = name.unwrap_or_else(|| source.source.channel.clone().into_bytes());
-        let files = groups.remove(&(name.clone(), cpu)).unwrap_or_default();
+        let files = groups.remove(&(name.clone(), cpu));
+        let files = files.or_else(|| empty_rotated(&mut groups, &name, cpu)).unwrap_or_default();
         add(&mut streams, files, Some((nth, source)), (name, cpu), directory);
     }
     for ((name, cpu), files) in groups {
@@ -57,6 +58,23 @@ pub(crate) fn streams<'a>(
     }
     streams.sort_by(|a, b| a.path.cmp(&b.path));
     streams
+}
+
+/// The files of a stream whose files are rotated and have no packet yet: `a_1_0` looks like CPU 0 of a channel `a_1`, as long as nothing but
+/// the core says that there is a channel `a`.
+fn empty_rotated<'a>(
+    groups: &mut BTreeMap<(Vec<u8>, Option<u32>), Vec<&'a Tracefile>>,
+    channel: &[u8],
+    cpu: Option<u32>,
+) -> Option<Vec<&'a Tracefile>> {
+    let channel = StreamName { channel: channel.to_vec(), cpu: cpu?, number: None }.file_name();
+    let is_its = |key: &(Vec<u8>, Option<u32>), files: &[&Tracefile]| {
+        key.0 == channel && files.iter().all(|file| file.header().is_none())
+    };
+    let keys: Vec<_> =
+        groups.iter().filter(|(key, files)| is_its(key, files)).map(|(key, _)| key.clone()).collect();
+    let files: Vec<_> = keys.iter().filter_map(|key| groups.remove(key)).flatten().collect();
+    Some(files).filter(|files| !files.is_empty())
 }
 
 /// Adds the files of one stream, and shares out the core's packets among them.
