@@ -304,13 +304,7 @@ fn add_module_symbols(view: &mut View, types: &kdebug::Types, wanted: &kdebug::W
     }
     let names: HashSet<&str> = wanted.symbols.iter().map(String::as_str).collect();
     let holders = relaywalk::wanted();
-    let of_tracers = view.modules.iter().filter(|module| holders.has_module(&module.name));
-    let found: Vec<_> = of_tracers
-        .flat_map(|module| {
-            let symbols = modules::symbols(view, module, &names);
-            symbols.into_iter().map(|symbol| (symbol, module.name.clone()))
-        })
-        .collect();
+    let found = modules::symbols(view, |module| holders.has_module(&module.name), &names);
     for (symbol, module) in found {
         if view.symbol_addrs(&symbol.name).all(|known| known != symbol.addr) {
             view.add_symbol(&symbol.name, Symbol { addr: symbol.addr, unit: Some(module) });

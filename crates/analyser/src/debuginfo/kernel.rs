@@ -26,7 +26,13 @@ pub(super) fn has_kernel(types: &kdebug::Types, wanted: &kdebug::Wanted) -> bool
 pub(super) fn find(folders: &[Folder], core: &CoreIdentity, force: bool) -> Result<Search> {
     let expected = core.build_id.as_deref();
     let named = expected.into_iter().flat_map(|id| folders.iter().flat_map(|folder| folder.named_by(id)));
-    let paths = named.chain(folders.iter().flat_map(|folder| folder.kernels.iter().cloned()));
+    let of_release = |path: &PathBuf| {
+        core.release.as_deref().is_some_and(|release| !release.is_empty() && names_release(path, release))
+    };
+    // The likeliest first: a compressed one has to be decompressed before it tells who it is.
+    let by_name = folders.iter().flat_map(|folder| folder.kernels.iter().cloned());
+    let (of_this, of_others): (Vec<PathBuf>, Vec<PathBuf>) = by_name.partition(&of_release);
+    let paths = named.chain(of_this).chain(of_others);
     let mut others = Vec::new();
     let mut unknown = Vec::new();
     for path in paths {
@@ -43,9 +49,6 @@ pub(super) fn find(folders: &[Folder], core: &CoreIdentity, force: bool) -> Resu
             _ => unknown.push((path, input)),
         }
     }
-    let of_release = |path: &PathBuf| {
-        core.release.as_deref().is_some_and(|release| !release.is_empty() && names_release(path, release))
-    };
     let exact = unknown.iter().position(|(path, _)| of_release(path));
     match (exact, unknown.len()) {
         (Some(at), _) => return Ok(Search { inputs: vec![unknown.swap_remove(at).1], warnings: Vec::new() }),

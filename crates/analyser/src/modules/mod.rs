@@ -31,6 +31,10 @@ use crate::target::{Object, View};
 const MAX_MODULES: usize = 10_000;
 /// `MODULE_NAME_LEN` and the longest version that is believed.
 const MAX_TEXT: usize = 64;
+/// Sections of all modules together: a machine has some ten thousand.
+const MAX_SECTIONS: u64 = 1 << 18;
+/// Symbols of the modules of tracers together: they have some ten thousand.
+const MAX_SYMBOLS: u64 = 1 << 20;
 /// `MODULE_STATE_UNFORMED`: memory is reserved, but nothing in it. Since 3.8.
 const UNFORMED: u64 = 3;
 /// Bytes of a build-id, of which the kernel keeps the first.
@@ -78,6 +82,7 @@ pub(crate) fn read(view: &View) -> Modules {
 fn follow(view: &View, layout: &Arc<Layout>, head: u64) -> Modules {
     let mut found = Modules::default();
     let mut seen = HashSet::new();
+    let mut sections = MAX_SECTIONS;
     for (index, link) in ["list.next", "list.prev"].into_iter().enumerate() {
         let (Some(first), Some(member)) = (layout.member("list.next"), layout.member(link)) else { break };
         let mut node = view.word(head.wrapping_add(member.offset.wrapping_sub(first.offset)));
@@ -87,7 +92,7 @@ fn follow(view: &View, layout: &Arc<Layout>, head: u64) -> Modules {
                 Some(at) if at == head => break,
                 Some(at) if seen.len() < MAX_MODULES && seen.insert(at) => {
                     let address = at.wrapping_sub(first.offset);
-                    let Some((module, object)) = module(view, layout, address) else {
+                    let Some((module, object)) = module(view, layout, address, &mut sections) else {
                         found.broken.get_or_insert(at);
                         break;
                     };
@@ -114,7 +119,7 @@ fn follow(view: &View, layout: &Arc<Layout>, head: u64) -> Modules {
     found
 }
 
-fn module(view: &View, layout: &Arc<Layout>, address: u64) -> Option<(Module, Object)> {
+fn module(view: &View, layout: &Arc<Layout>, address: u64, left: &mut u64) -> Option<(Module, Object)> {
     let object = view.object(layout, address)?;
     let name = object.text("name")?;
     // Names of modules are names of C identifiers; anything else is no module.
@@ -122,7 +127,7 @@ fn module(view: &View, layout: &Arc<Layout>, address: u64) -> Option<(Module, Ob
     if name.is_empty() || !name.iter().all(is_name) {
         return None;
     }
-    let mut sections = object.uint("sect_attrs").map(|at| sections::read(view, at)).unwrap_or_default();
+    let mut sections = object.uint("sect_attrs").map(|at| sections::read(view, at, left)).unwrap_or_default();
     // Per-CPU data is not among the attributes.
     if let Some(percpu) = object.uint("percpu").filter(|percpu| *percpu != 0) {
         for name in [".data.percpu", ".data..percpu"] {
@@ -162,10 +167,21 @@ fn build_id(view: &View, object: &Object, sections: &BTreeMap<String, u64>) -> O
     id.get(..len).filter(|id| is_build_id && !id.is_empty()).map(<[u8]>::to_vec)
 }
 
-/// Wanted symbols of one module, from its symbol table in memory.
-pub(crate) fn symbols(view: &View, module: &Module, wanted: &HashSet<&str>) -> Vec<ModuleSymbol> {
+/// Wanted symbols of the modules that `is_holder` is true for, from their symbol tables in memory, each with its module's name.
+pub(crate) fn symbols(
+    view: &View,
+    is_holder: impl Fn(&Module) -> bool,
+    wanted: &HashSet<&str>,
+) -> Vec<(ModuleSymbol, String)> {
     let Some(layout) = view.layout_with("module", &["list.next", "name"]) else { return Vec::new() };
-    view.object(layout, module.address).map(|object| symbols::read(view, &object, wanted)).unwrap_or_default()
+    let mut left = MAX_SYMBOLS;
+    let mut found = Vec::new();
+    for module in view.modules.iter().filter(|module| is_holder(module)) {
+        let Some(object) = view.object(layout, module.address) else { continue };
+        let symbols = symbols::read(view, &object, wanted, &mut left);
+        found.extend(symbols.into_iter().map(|symbol| (symbol, module.name.clone())));
+    }
+    found
 }
 
 /// Members of `struct module`, a large structure, that are looked at.

@@ -22,21 +22,24 @@ const MAX_NAME: usize = 256;
 pub(super) const STRUCTS: [&str; 5] =
     ["module_sect_attrs", "module_sect_attr", "attribute_group", "bin_attribute", "attribute"];
 
-/// Address of each section by its name.
-pub(super) fn read(view: &View, attrs: u64) -> BTreeMap<String, u64> {
+/// Address of each section by its name. `left` is how many entries may still be read of all modules together.
+pub(super) fn read(view: &View, attrs: u64, left: &mut u64) -> BTreeMap<String, u64> {
     let mut found = BTreeMap::new();
     if attrs == 0 {
         return found;
     }
+    let most = MAX_SECTIONS.min(*left);
     if let Some(entry) = view.layout_with("module_sect_attr", &["address"]) {
         let name = if entry.has("name") { "name" } else { "battr.attr.name" };
-        for at in entries(view, attrs, entry) {
+        for at in entries(view, attrs, entry, most) {
+            *left = left.saturating_sub(1);
             if !add(view, &mut found, entry, at, name, "address") {
                 break;
             }
         }
     } else if let Some(entry) = view.layout_with("bin_attribute", &["attr.name", "private"]) {
-        for at in pointers(view, attrs, "grp.bin_attrs") {
+        for at in pointers(view, attrs, "grp.bin_attrs", most) {
+            *left = left.saturating_sub(1);
             if !add(view, &mut found, entry, at, "attr.name", "private") {
                 break;
             }
@@ -46,24 +49,24 @@ pub(super) fn read(view: &View, attrs: u64) -> BTreeMap<String, u64> {
 }
 
 /// Addresses of the entries of the shapes with a structure of their own.
-fn entries(view: &View, attrs: u64, entry: &Arc<Layout>) -> Vec<u64> {
+fn entries(view: &View, attrs: u64, entry: &Arc<Layout>, most: u64) -> Vec<u64> {
     if let Some(table) = view.layout_with("module_sect_attrs", &["nsections", "attrs"]) {
         let count = view.object(table, attrs).and_then(|table| table.uint("nsections")).unwrap_or(0);
         let first = table.member("attrs").map_or(0, |member| member.offset);
         let at = |index: u64| attrs.wrapping_add(first).wrapping_add(index.wrapping_mul(entry.size));
-        return (0..count.min(MAX_SECTIONS)).map(at).collect();
+        return (0..count.min(most)).map(at).collect();
     }
     let Some(attr) = entry.member("mattr.attr").map(|member| member.offset) else { return Vec::new() };
-    pointers(view, attrs, "grp.attrs").into_iter().map(|at| at.wrapping_sub(attr)).collect()
+    pointers(view, attrs, "grp.attrs", most).into_iter().map(|at| at.wrapping_sub(attr)).collect()
 }
 
 /// The pointers of the table, ended by NULL, that the member `path` of the attributes leads to.
-fn pointers(view: &View, attrs: u64, path: &str) -> Vec<u64> {
+fn pointers(view: &View, attrs: u64, path: &str, most: u64) -> Vec<u64> {
     let table = view.layout_with("module_sect_attrs", &[path]).and_then(|layout| view.object(layout, attrs));
     let Some(table) = table.and_then(|table| table.uint(path)) else { return Vec::new() };
     let word = relaywalk::Target::abi(view).word_bytes();
     let at = |index: u64| view.word(table.wrapping_add(index.wrapping_mul(word)));
-    (0..MAX_SECTIONS).map_while(at).take_while(|at| *at != 0).collect()
+    (0..most).map_while(at).take_while(|at| *at != 0).collect()
 }
 
 /// Reads one entry; whether it could be read.

@@ -33,13 +33,20 @@ struct Table {
     names: u64,
 }
 
-/// The symbols of the names in `wanted`. Entries that cannot be read are left out.
-pub(super) fn read(view: &View, module: &Object, wanted: &HashSet<&str>) -> Vec<ModuleSymbol> {
+/// The symbols of the names in `wanted`. Entries that cannot be read are left out. `left` is how many may still be read of all modules
+/// together.
+pub(super) fn read(
+    view: &View,
+    module: &Object,
+    wanted: &HashSet<&str>,
+    left: &mut u64,
+) -> Vec<ModuleSymbol> {
     let Some(table) = table(view, module) else { return Vec::new() };
     let abi = relaywalk::Target::abi(view);
     let size = if abi.word_bytes() == 8 { 24 } else { 16 };
     let mut found = Vec::new();
-    let count = table.count.min(MAX_SYMBOLS);
+    let count = table.count.min(MAX_SYMBOLS).min(*left);
+    *left -= count;
     let mut index = 0;
     while index < count {
         let here = CHUNK.min(count - index);

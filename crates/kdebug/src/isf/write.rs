@@ -15,11 +15,13 @@ use std::sync::Arc;
 
 /// A definition that more units share comes from a header, and nobody asks for it by unit.
 const MAX_UNITS: usize = 16;
+/// Of homonyms but the first, units are all that tells them apart.
+const MAX_UNITS_OF_HOMONYM: usize = 256;
 
 /// Writes everything that `types` holds, ready to be loaded again in its place.
 ///
-/// What the format has no word for is lost: units of a definition that more than 16 of them share, which then comes from a header
-/// and is asked for by none of them, which symbols are global, and the files that all of it came from.
+/// What the format has no word for is lost: units of a definition that more than 16 of them share and that is the first or only one
+/// of its name, and the files that all of it came from.
 pub fn write(types: &Types) -> String {
     let mut writer = Writer { endian: endian(types), ..Writer::default() };
     // All keys first: structs refer to each other.
@@ -85,7 +87,7 @@ impl Writer {
         let units = match definition.units.len() {
             0..=MAX_UNITS => definition.units.as_slice(),
             _ if is_first => &[],
-            _ => definition.units.get(..MAX_UNITS).unwrap_or_default(),
+            many => definition.units.get(..many.min(MAX_UNITS_OF_HOMONYM)).unwrap_or_default(),
         };
         let key = free_key(name, units, &mut self.keys);
         self.names.insert(name.to_owned());
