@@ -97,14 +97,17 @@ impl<'a> Events<'a> {
                 return Err(no_channel(wanted, &streams));
             }
         }
-        let from = match (selection.since, &clock) {
-            (Some(since), Some(clock)) => start(since, clock, end)?,
-            _ => 0,
+        let since = match (selection.since, &clock) {
+            (Some(since), Some(clock)) => Some((since, start(since, clock, end)?)),
+            _ => None,
         };
         streams.retain(|(label, _)| selection.takes(&label.channel, label.cpu));
         // Stable: traces stay as they are given.
         streams.sort_by(|(a, _), (b, _)| (a.cpu, &a.channel).cmp(&(b.cpu, &b.channel)));
-        let sources = streams.into_iter().map(|(_, source)| source).collect();
+        // All traces count the same cycles, but each has measured for itself when they began.
+        let from =
+            |label: &Label| since.map_or(0, |(since, from)| start(since, &label.clock, end).unwrap_or(from));
+        let (from, sources) = streams.into_iter().map(|(label, source)| (from(&label), source)).unzip();
         let merge = match selection.last {
             Some(count) => Merge::last(sources, count, from),
             None => Merge::since(sources, from),

@@ -20,30 +20,33 @@ pub(super) struct Merge<'a> {
 }
 
 impl<'a> Merge<'a> {
-    /// All entries that are not older than `from`.
-    pub(super) fn since(mut sources: Vec<Box<dyn Source + 'a>>, from: u64) -> Merge<'a> {
-        for source in &mut sources {
+    /// All entries that are not older than `from`, of each source.
+    pub(super) fn since(mut sources: Vec<Box<dyn Source + 'a>>, from: Vec<u64>) -> Merge<'a> {
+        for (source, from) in sources.iter_mut().zip(from) {
             start_at(source.as_mut(), from);
         }
         Merge::started(sources)
     }
 
-    /// The entries from the `count`-th newest event on that are not older than `from`; all of those if there are fewer events.
+    /// The entries from the `count`-th newest event on that are not older than `from`, of each source; all of those if there are
+    /// fewer events.
     ///
     /// Cost: decodes the last few records of every stream, doubling their number until that many events are surely the newest.
-    pub(super) fn last(mut sources: Vec<Box<dyn Source + 'a>>, count: u64, from: u64) -> Merge<'a> {
+    pub(super) fn last(mut sources: Vec<Box<dyn Source + 'a>>, count: u64, from: Vec<u64>) -> Merge<'a> {
         if count == 0 {
             return Merge { sources, heap: BinaryHeap::new(), delivered: false };
         }
+        let earliest = from.iter().copied().min().unwrap_or(0);
         let mut records = 1_u64;
         loop {
             let complete_from = sources.iter_mut().map(|source| source.rewind(records)).max().unwrap_or(0);
-            let start = complete_from.max(from);
-            let events: u64 = sources.iter_mut().map(|source| events(source.as_mut(), start)).sum();
-            if events >= count || complete_from <= from {
-                for source in &mut sources {
+            let start = |from: u64| complete_from.max(from);
+            let starts = sources.iter_mut().zip(&from);
+            let events: u64 = starts.map(|(source, &from)| events(source.as_mut(), start(from))).sum();
+            if events >= count || complete_from <= earliest {
+                for (source, &from) in sources.iter_mut().zip(&from) {
                     source.rewind(records);
-                    source.not_before(start);
+                    source.not_before(start(from));
                 }
                 let mut merge = Merge::started(sources);
                 merge.skip(events.saturating_sub(count), events >= count);

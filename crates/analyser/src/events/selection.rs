@@ -21,7 +21,7 @@ pub enum Since {
     Trace(u64),
     /// Nanoseconds before the newest event, of whatever channel and CPU.
     BeforeEnd(u64),
-    /// Nanoseconds since 1970, as [`Entry::wall_ns`](super::Entry::wall_ns).
+    /// Nanoseconds since 1970, as [`Entry::wall_ns`](super::Entry::wall_ns), by the clock of each trace.
     Wall(i128),
 }
 
