@@ -219,6 +219,9 @@ fn a_profile_needs_one_build_of_everything() {
     let alone = Profile::read(&[lab.path("a")]).unwrap();
     assert_eq!(alone.summary().warnings.len(), 1, "no kernel in it");
     lab.file("a/vmlinux", &info.vmlinux(&dead));
+    std::os::unix::fs::symlink("vmlinux", lab.path("a/vmlinux-1")).unwrap();
+    let both = Profile::read(&[lab.path("a")]).unwrap();
+    assert_eq!(both.summary().warnings, [] as [&str; 0], "one kernel under two names");
     lab.file("a/vmlinux-2", &info.vmlinux(&other));
     assert!(matches!(Profile::read(&[lab.path("a")]), Err(Error::NoKernelFile { .. })));
     let empty = lab.file("empty.json", br#"{"user_types": {}}"#);

@@ -34,7 +34,7 @@ pub(super) fn find(folders: &[Folder], core: &CoreIdentity, force: bool) -> Resu
     let (of_this, of_others): (Vec<PathBuf>, Vec<PathBuf>) = by_name.partition(&of_release);
     let paths = named.chain(of_this).chain(of_others);
     let mut others = Vec::new();
-    let mut unknown = Vec::new();
+    let mut unknown: Vec<(PathBuf, kdebug::Input, Option<Vec<u8>>)> = Vec::new();
     for path in paths {
         let Some(input) = found(&path) else { continue };
         let Ok(identity) = input.identity() else { continue };
@@ -46,10 +46,12 @@ pub(super) fn find(folders: &[Folder], core: &CoreIdentity, force: bool) -> Resu
                 return Ok(Search { inputs: vec![input], warnings: Vec::new() });
             }
             (Some(_), Some(id)) => others.push((path, input, hex(id))),
-            _ => unknown.push((path, input)),
+            // Packages offer the same file under several names.
+            (_, Some(id)) if unknown.iter().any(|(_, _, known)| known.as_ref() == Some(id)) => {}
+            _ => unknown.push((path, input, identity.build_id)),
         }
     }
-    let exact = unknown.iter().position(|(path, _)| of_release(path));
+    let exact = unknown.iter().position(|(path, _, _)| of_release(path));
     match (exact, unknown.len()) {
         (Some(at), _) => return Ok(Search { inputs: vec![unknown.swap_remove(at).1], warnings: Vec::new() }),
         (None, 1) => return Ok(Search { inputs: vec![unknown.swap_remove(0).1], warnings: Vec::new() }),
@@ -63,7 +65,7 @@ pub(super) fn find(folders: &[Folder], core: &CoreIdentity, force: bool) -> Resu
     }
     let folders: Vec<String> = folders.iter().map(|folder| folder.path.display().to_string()).collect();
     let found = match (others.first(), unknown.first()) {
-        (_, Some((path, _))) => format!("{} that may be, such as {}", unknown.len(), path.display()),
+        (_, Some((path, _, _))) => format!("{} that may be, such as {}", unknown.len(), path.display()),
         (Some((path, _, id)), None) => format!("{} of build-id {id}", path.display()),
         (None, None) => "none with type information".to_owned(),
     };
