@@ -12,7 +12,9 @@
 mod ctf_writer;
 
 use ctf_writer::{Machine, Release, Stream, metadata};
-use lttformat::ctf::{Decoder, Fields, Generation, PacketLayout, TraceClass, Value, text};
+use lttformat::ctf::{
+    Completion, Decoder, Fields, Generation, PacketHeader, PacketLayout, TraceClass, Value, complete, text,
+};
 use lttformat::ltt::Endian;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -210,6 +212,37 @@ fn the_text_of_an_event_is_bounded() {
         text::write_event(&mut line, event);
         assert!(line.len() > 16 << 20 && line.len() < 17 << 20, "{}", line.len());
         assert!(line.starts_with(b"before e: ") && line.ends_with(b"..."));
+    }
+}
+
+/// Sizes that do not fit the fields that a class has for them are not cut to something else.
+#[test]
+fn sizes_that_do_not_fit_are_refused() {
+    let class = |bits: u32| {
+        let size = format!("integer {{ size = {bits}; align = 8; }}");
+        let text = format!(
+            "trace {{ byte_order = le; packet.header := struct {{ integer {{ size = 32; }} magic; }}; }}; stream {{ id = 0; \
+             packet.context := struct {{ {size} content_size; {size} packet_size; }}; }};"
+        );
+        TraceClass::parse(text.as_bytes()).unwrap()
+    };
+    for (bits, used, fits) in
+        [(8, 20, false), (16, 900, true), (16, 5000, true), (16, 8191, false), (32, 8191, true)]
+    {
+        let class = class(bits);
+        let layout = class.streams()[0].layout();
+        let mut packet = vec![0xc1, 0x1f, 0xfc, 0xc1];
+        packet.resize(8192, 0x55);
+        let before = packet.clone();
+        let completion = Completion { used, page_size: 16, timestamp_end: 0, events_discarded: 0 };
+        let outcome = complete(&mut packet, layout, &completion);
+        assert_eq!(outcome.is_ok(), fits, "{bits} {used}: {outcome:?}");
+        if fits {
+            let header = PacketHeader::parse(&packet, layout).unwrap();
+            assert_eq!((header.content_size, header.packet_size), (8 * used, 8 * packet.len() as u64));
+        } else {
+            assert_eq!(packet, before);
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Turns a packet that was never closed into the one that the consumer daemon would have written.
 
+use super::layout::Place;
+use super::packet::ones;
 use super::{Error, PacketHeader, PacketLayout, Result};
 
 /// What is known about a packet that the tracer did not close.
@@ -33,14 +35,15 @@ pub fn complete(bytes: &mut Vec<u8>, layout: &PacketLayout, completion: &Complet
     if content < layout.len() {
         return contradiction("header bytes", content, layout.len() as u64);
     }
-    // Neither can exceed what a field of 32 bits holds: bits of a sub-buffer in 2.0.
-    let bits = |bytes: u64| {
-        bytes.checked_mul(8).filter(|&bits| {
-            layout.content_size.is_none_or(|place| place.width > 4 || bits < u64::from(u32::MAX))
-        })
+    // Neither can exceed what its field holds: in 2.0, the bits of a sub-buffer in 32 bits. All ones would mean an open packet.
+    let bits = |bytes: u64, place: Option<Place>| {
+        bytes.checked_mul(8).filter(|&bits| place.is_none_or(|place| bits < ones(place.width)))
     };
     let len = used.checked_next_multiple_of(page_size);
-    let sizes = len.and_then(|len| Some((usize::try_from(len).ok()?, bits(len)?, bits(used)?)));
+    let sizes = len.and_then(|len| {
+        let (packet, content) = (bits(len, layout.packet_size)?, bits(used, layout.content_size)?);
+        Some((usize::try_from(len).ok()?, packet, content))
+    });
     let Some((len, packet_size, content_size)) = sizes.filter(|_| page_size <= 1 << 20) else {
         return contradiction("page size", 1 << 20, page_size);
     };

@@ -137,7 +137,7 @@ pub fn packet_endian(bytes: &[u8]) -> Option<Endian> {
 }
 
 /// The greatest number of this many bytes, 1 to 8.
-fn ones(width: usize) -> u64 {
+pub(super) fn ones(width: usize) -> u64 {
     let unused = 8_usize.saturating_sub(width).min(7);
     u64::MAX.to_be_bytes().iter().skip(unused).fold(0, |value, byte| value << 8 | u64::from(*byte))
 }
