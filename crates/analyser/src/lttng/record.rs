@@ -7,8 +7,8 @@
 use std::fmt;
 
 use lttformat::ctf::{
-    Completion, EndEvidence, LastTsc, PacketHeader, PacketLayout, Stop, StopReason, StreamClass, Tally,
-    complete, tally, timestamp_end,
+    Completion, Decoder, EndEvidence, LastTsc, PacketHeader, PacketLayout, Stop, StopReason, StreamClass,
+    Tally, complete, tally, timestamp_end,
 };
 use relaywalk::lttng::Header;
 use relaywalk::{Hole, State};
@@ -296,6 +296,13 @@ impl<'k> Recorder<'k> {
             let open = PacketHeader { content_size: u64::MAX, ..content.header.clone() };
             tally(class, &open, self.bytes(used.min(content.readable)))
         });
+        if let Some(walked) = self.walk(packet, &content) {
+            record.lost = record.found.saturating_sub(walked.end);
+            let kind = NoteKind::Interrupted { reserved: record.found, valid: walked.end };
+            record.notes.push(Note { position: packet.position(), kind });
+            let kept = Kept { valid: walked.end, tally: Some(walked) };
+            return self.complete_open(packet, &content, &kept, record);
+        }
         let valid = match found {
             Some(Tally { stop: None, .. }) if content.readable >= used => used,
             // The counters delimit whole events, also those that the metadata do not know.
@@ -323,16 +330,64 @@ impl<'k> Recorder<'k> {
         if valid == 0 {
             return 0;
         }
-        let kept = Kept { valid, tally: found };
-        let begin = content.header.timestamp_begin;
-        let evidence = self.end_evidence(packet, found.and_then(|found| found.last_time));
+        self.complete_open(packet, &content, &Kept { valid, tally: found }, record)
+    }
+
+    /// The events of a packet of which the counters vouch for no more than its header: before 2.4.2 they never do until the
+    /// packet is delivered. No event lies beyond the bytes that were committed, nor later than the newest reservation or the next
+    /// packet; what does is old content in the place of an event that was not committed. `None` if nothing is gained.
+    fn walk(&mut self, packet: &Packet, content: &Content<'_>) -> Option<Tally> {
+        let raw = &packet.raw;
+        let (used, committed) = (content.layout.len() as u64, raw.committed.min(raw.pages.len()));
+        if raw.sequence.is_some() || raw.used != used || committed <= used {
+            return None;
+        }
+        let evidence = self.end_evidence(packet, None);
+        let newest = match evidence.last_tsc {
+            Some(LastTsc::Full(time)) => Some(time),
+            _ => None,
+        };
+        let latest = evidence.next_begin.or(newest)?;
+        let mut bytes = vec![0; len_of(committed)];
+        if !raw.pages.read(self.kernel.view(), 0, &mut bytes).is_empty() {
+            return None;
+        }
+        let open = PacketHeader { content_size: u64::MAX, ..content.header.clone() };
+        let mut decoder = Decoder::begin(self.class?, &open, &bytes).not_after(latest);
+        let mut tally = Tally { events: 0, first_time: None, last_time: None, end: used, stop: None };
+        while let Some(Ok(event)) = decoder.next() {
+            let time = event.timestamp;
+            if tally.last_time.is_some_and(|last| time < last) {
+                break;
+            }
+            tally.events += 1;
+            tally.first_time = tally.first_time.or(Some(time));
+            tally.last_time = Some(time);
+            tally.end = decoder.position().offset.div_ceil(8);
+        }
+        if tally.events == 0 {
+            return None;
+        }
+        self.buffer = bytes;
+        Some(tally)
+    }
+
+    /// Completes a packet that the tracer did not close.
+    fn complete_open(
+        &mut self,
+        packet: &Packet,
+        content: &Content<'_>,
+        kept: &Kept,
+        record: &mut Record<'_>,
+    ) -> usize {
+        let evidence = self.end_evidence(packet, kept.tally.and_then(|tally| tally.last_time));
         let completion = Completion {
-            used: valid,
+            used: kept.valid,
             page_size: self.kernel.memory().page_size(),
-            timestamp_end: timestamp_end(begin, &evidence),
+            timestamp_end: timestamp_end(content.header.timestamp_begin, &evidence),
             events_discarded: self.events_discarded(packet),
         };
-        self.complete(packet, content.layout, &completion, &kept, record)
+        self.complete(packet, content.layout, &completion, kept, record)
     }
 
     /// Completes the header for the bytes that are kept, zeroes what follows, and enters the result into the account.

@@ -7,7 +7,7 @@ use analyser::{Kernel, OpenOptions, Routes};
 use extracter::{Options, Plan, Silent};
 use lttformat::ctf::scan::{Depth, Piece, Scan, ScanOptions};
 use lttformat::ctf::{Index, IndexVersion, Metadata, TraceClass};
-use synth::lttng::{Crash, DeadTracer, Reader, Release, SessionTruth, Tracer};
+use synth::lttng::{Crash, DeadTracer, Reader, Release, SessionTruth, StreamTruth, Tracer};
 use synth::{Arch, DeadKernel, Endian};
 
 use super::{Files, check, extract, files, viewer};
@@ -49,9 +49,10 @@ fn compare(
     folder: &str,
     truth: &SessionTruth,
     index: Option<IndexVersion>,
-    page_size: u64,
+    kernel: &Kernel,
     label: &str,
 ) {
+    let (page_size, word) = (kernel.memory().page_size(), kernel.memory().abi().word_bytes() as u64);
     let metadata = Metadata::parse(&files[&format!("{folder}/kernel/metadata")]);
     assert_eq!((metadata.text.as_slice(), metadata.cut), (truth.metadata.as_bytes(), None), "{label}");
     let class = TraceClass::parse(&metadata.text).unwrap();
@@ -60,13 +61,14 @@ fn compare(
         let file = &files[&format!("{folder}/kernel/{name}")];
         let options = ScanOptions { page_size, depth: Depth::All, ..ScanOptions::default() };
         let mut scan = Scan::new(&class, file.as_slice(), options);
-        let planted: Vec<_> = stream.packets.iter().filter(|packet| !packet.valid.is_empty()).collect();
+        let planted: Vec<_> =
+            recoverable(stream, &class, word).filter(|(bytes, _)| !bytes.is_empty()).collect();
         let mut entries = Vec::new();
         while let Some(piece) = scan.next().unwrap() {
             let Piece::Packet(packet) = piece else { panic!("{label}, {name}: {piece:?}") };
-            let truth = planted[entries.len()];
-            assert_eq!(packet.used, truth.valid.len() as u64, "{label}, {name}");
-            assert_eq!(packet.tally.unwrap().events, truth.events, "{label}, {name}");
+            let (bytes, events) = planted[entries.len()];
+            assert_eq!(packet.used, bytes.len() as u64, "{label}, {name}");
+            assert_eq!(packet.tally.unwrap().events, events, "{label}, {name}");
             entries.push(lttformat::ctf::IndexEntry::new(packet.offset, &packet.header));
         }
         assert_eq!(entries.len(), planted.len(), "{label}, {name}");
@@ -79,6 +81,18 @@ fn compare(
     }
 }
 
+/// Of each packet, what can be had of it.
+fn recoverable<'t>(
+    stream: &'t StreamTruth,
+    class: &TraceClass,
+    word: u64,
+) -> impl Iterator<Item = (&'t [u8], u64)> + use<'t> {
+    let header = class.streams()[0].layout().len();
+    // 84 or 80 bytes from 2.8 on.
+    let numbered = header >= 80;
+    (0..stream.packets.len()).map(move |nth| stream.recoverable(nth, numbered, header, word))
+}
+
 /// Writes the session, compares, and lets the viewer count.
 fn judge(dead: &DeadTracer, release: Release, with_viewer: bool, label: &str) {
     let kernel = open(&dead.kernel);
@@ -89,13 +103,16 @@ fn judge(dead: &DeadTracer, release: Release, with_viewer: bool, label: &str) {
     let files = files(&out);
     let folder = folder(release, &files);
     let truth = &dead.sessions[0];
-    compare(&files, &folder, truth, index_version(release), kernel.memory().page_size(), label);
-    let packets = || truth.channels[0].streams.iter().flat_map(|stream| &stream.packets);
-    let planted: u64 = packets().map(|packet| packet.events).sum();
+    compare(&files, &folder, truth, index_version(release), &kernel, label);
+    let class = TraceClass::parse(truth.metadata.as_bytes()).unwrap();
+    let streams = &truth.channels[0].streams;
+    let word = kernel.memory().abi().word_bytes() as u64;
+    let planted: u64 =
+        streams.iter().flat_map(|stream| recoverable(stream, &class, word)).map(|(_, events)| events).sum();
     assert_eq!(report.totals.events, Some(planted), "{label}");
-    let lost: u64 = packets()
-        .map(|packet| if packet.closed { 0 } else { packet.reserved - packet.valid.len() as u64 })
-        .sum();
+    let lost = streams.iter().flat_map(|stream| stream.packets.iter().zip(recoverable(stream, &class, word)));
+    let lost = lost.filter(|(packet, _)| !packet.closed);
+    let lost: u64 = lost.map(|(packet, (bytes, _))| packet.reserved - bytes.len() as u64).sum();
     assert_eq!((report.totals.bytes.lost, report.totals.bytes.unreadable), (lost, 0), "{label}");
     if with_viewer {
         show(&out.join(folder), planted, label);

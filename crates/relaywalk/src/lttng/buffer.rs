@@ -274,6 +274,7 @@ impl<'a> Reading<'a> {
             index,
             state,
             used,
+            committed: if in_reader { whole } else { laps.committed(position, &counters) },
             reserved: if in_reader { whole } else { laps.reserved(position, self.write) },
             closed: progress == Progress::Delivered,
             sequence: numbered.then(|| laps.sequence(position, count, self.kernel.target.abi())),

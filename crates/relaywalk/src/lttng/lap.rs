@@ -96,6 +96,14 @@ impl Laps {
         Progress::Partial(if gapless { reserved } else { contiguous })
     }
 
+    /// Bytes committed in the sub-buffer at `position`, in any order.
+    pub(crate) fn committed(&self, position: u64, counters: &Counters) -> u64 {
+        if self.completes(position, counters.committed) {
+            return self.ring.subbuffer_size();
+        }
+        self.partial(position, counters.committed).unwrap_or(0)
+    }
+
     /// Whether the counter stands exactly at the end of the sub-buffer's lap.
     fn completes(&self, position: u64, counter: u64) -> bool {
         counter.wrapping_sub(self.ring.subbuffer_size()) & self.mask == self.ring.base(position)
@@ -176,6 +184,9 @@ mod tests {
         let stale = Counters { contiguous: 0x8_0000, ..head };
         assert_eq!(laps.progress(0x2c_0000, write, &stale), Progress::Partial(0x1234));
         let gap = Counters { committed: 0x8_1200, ..stale };
+        assert_eq!(laps.committed(0x2c_0000, &gap), 0x1200);
+        assert_eq!(laps.committed(0x28_0000, &all(0xc_0000)), 0x4_0000);
+        assert_eq!(laps.committed(0x28_0000, &all(0x8_0000)), 0);
         assert_eq!(laps.progress(0x2c_0000, write, &gap), Progress::Partial(0));
     }
 

@@ -185,6 +185,8 @@ pub struct Packet {
     pub used: u64,
     /// Bytes that writers had reserved in it.
     pub reserved: u64,
+    /// Bytes that writers had committed in it, in any order.
+    pub committed: u64,
     /// Whether the tracer itself completed the packet header. Otherwise end time, sizes and discarded events are to be filled in.
     pub closed: bool,
     /// `packet_seq_num`; 2.8 and later.

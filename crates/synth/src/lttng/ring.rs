@@ -524,6 +524,7 @@ impl Ring {
                 valid = *end;
                 events += 1;
             }
+            let (decodable, decodable_events) = (bytes[..valid as usize].to_vec(), events);
             // Left behind by a tracer whose counter says less than is true.
             if state == State::Stalled && sub.seen < valid {
                 valid = sub.seen;
@@ -546,6 +547,8 @@ impl Ring {
                 reserved: sub.reserved,
                 valid: bytes[..valid as usize].to_vec(),
                 events,
+                decodable,
+                decodable_events,
             });
         }
         packets

@@ -106,4 +106,25 @@ pub struct PacketTruth {
     pub valid: Vec<u8>,
     /// Events in them.
     pub events: u64,
+    /// Header and whole events up to the first that was not committed: more than `valid` where the tracer's counter says less than
+    /// is true (always before 2.5).
+    pub decodable: Vec<u8>,
+    /// Events in those.
+    pub decodable_events: u64,
+}
+
+impl StreamTruth {
+    /// Bytes and events of packet `nth` that can be had when the metadata are known, on a machine of `word` bytes. Packets without
+    /// numbers (before 2.8), of which the counters vouch for no more than a header of `header` bytes, are walked over, if the time of
+    /// their last event is bounded: by the next packet, or by the newest reservation, which 32-bit machines know too coarsely.
+    pub fn recoverable(&self, nth: usize, numbered: bool, header: usize, word: u64) -> (&[u8], u64) {
+        let packet = &self.packets[nth];
+        let followed = self.packets[nth + 1..].iter().any(|next| !next.valid.is_empty());
+        let bounded = followed || word == 8 && self.last_timestamp != 0;
+        if numbered || packet.closed || packet.valid.len() != header || !bounded {
+            (&packet.valid, packet.events)
+        } else {
+            (&packet.decodable, packet.decodable_events)
+        }
+    }
 }
