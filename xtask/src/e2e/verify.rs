@@ -258,8 +258,11 @@ impl<'a> Verify<'a> {
             && name == "disk"
         {
             compare(&joined, whole, Extent::All { begun: false })?;
-            let files = tree::same(&find(&truth).map_err(one)?, &find(output).map_err(one)?)?;
-            seen = format!("{seen}, {files} files byte for byte");
+            // The daemon writes what was in a mapped buffer before behind the last event of a packet; we write zeros.
+            let is_mapped = |name: &Path| name.to_string_lossy().starts_with("sys_");
+            let folders = (find(&truth).map_err(one)?, find(output).map_err(one)?);
+            let (equal, all) = tree::same_but(&folders.0, &folders.1, is_mapped)?;
+            seen = format!("{seen}, {equal} of {all} files byte for byte");
         }
         if name == "disk" {
             seen = format!("{seen}, {}", self.ticks(output)?);
