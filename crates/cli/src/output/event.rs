@@ -1,6 +1,7 @@
 //! Events as lines of text, or as JSON, one object a line. The latter is described in `docs/json.md`.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::io::{self, Write};
 
 use analyser::events::{Babeltrace, Entry, Event, Field, Value, What};
@@ -270,9 +271,21 @@ fn serialize_fields<'a, S: Serializer>(
     fields: impl Iterator<Item = Field<'a>> + Clone,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
+    /// Fields of any honest event: to look through them is faster than to keep their names.
+    const FEW: usize = 16;
     let mut map = serializer.serialize_map(None)?;
+    let mut names: HashMap<&[u8], usize> = HashMap::new();
     for (nth, field) in fields.clone().enumerate() {
-        let same = fields.clone().take(nth).filter(|other| other.name == field.name).count();
+        let same = if nth < FEW {
+            fields.clone().take(nth).filter(|other| other.name == field.name).count()
+        } else {
+            if nth == FEW {
+                fields.clone().take(nth).for_each(|other| *names.entry(other.name).or_default() += 1);
+            }
+            let same = names.entry(field.name).or_default();
+            *same += 1;
+            *same - 1
+        };
         let name = String::from_utf8_lossy(field.name);
         let name = if same == 0 { name } else { format!("{name}~{}", same + 1).into() };
         map.serialize_entry(&name, &Shown(field.value))?;
@@ -348,7 +361,23 @@ impl Printer for Json {
 
 #[cfg(test)]
 mod tests {
-    use super::clean;
+    use analyser::events::{Field, Value};
+
+    use super::{clean, serialize_fields};
+
+    #[test]
+    fn a_name_that_comes_again_gets_a_number() {
+        let names: Vec<String> = (0..40).map(|nth| format!("f{}", nth % 19)).collect();
+        let fields = names.iter().map(|name| Field { name: name.as_bytes(), value: Value::Unsigned(1) });
+        let mut json = Vec::new();
+        serialize_fields(fields, &mut serde_json::Serializer::new(&mut json)).unwrap();
+        let found: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&json).unwrap();
+        let expected: Vec<String> = (0..40)
+            .map(|nth| if nth < 19 { format!("f{nth}") } else { format!("f{}~{}", nth % 19, nth / 19 + 1) })
+            .collect();
+        assert_eq!(found.len(), 40);
+        assert!(expected.iter().all(|name| found.contains_key(name)), "{found:?}");
+    }
 
     #[test]
     fn nothing_a_terminal_obeys() {
