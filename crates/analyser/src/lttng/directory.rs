@@ -316,13 +316,23 @@ impl Directory {
             // A packet that was never written out.
             Err(FormatError::Short { .. }) => None,
             Err(_) if begin.iter().all(|&byte| byte == 0) => None,
-            Err(error @ FormatError::Foreign { .. }) => Some(OtherKind::OtherTrace(error.to_string())),
+            Err(error @ FormatError::Foreign { .. }) if self.is_foreign(&file, &begin) => {
+                Some(OtherKind::OtherTrace(error.to_string()))
+            }
             Err(error) => Some(OtherKind::NoHeader(error.to_string())),
         };
         // The damage may be at its beginning only.
         file.header = self.first_packet(&file);
         let kind = kind.filter(|_| file.header.is_none());
         (file, kind)
+    }
+
+    /// Whether a file that begins with another identity holds a packet of that: its header may as well be torn.
+    fn is_foreign(&self, file: &Tracefile, begin: &[u8]) -> bool {
+        let Some(uuid) = begin.get(4..).and_then(|rest| rest.first_chunk()) else { return false };
+        let form = Form::Layout { layout: &self.layout, uuid: Some(Uuid(*uuid)) };
+        let Ok(open) = file.open() else { return false };
+        matches!(Scan::new(form, open, ScanOptions::default()).next(), Ok(Some(Piece::Packet(_))))
     }
 
     fn first_packet(&self, file: &Tracefile) -> Option<lttformat::ctf::PacketHeader> {

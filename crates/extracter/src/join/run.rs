@@ -347,4 +347,6 @@ impl fmt::Debug for Join<'_> {
 }
 
 #[cfg(test)]
+mod lttng_tests;
+#[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Traces of LTTng 2.x that a crash tore, repaired and joined with what the core holds: synthetic ones of every release, and real ones.
+//! Traces of LTTng 2.x that a crash tore, repaired and joined with what the core holds: synthetic ones of every release.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,11 +10,9 @@
 )]
 
 mod damage;
+mod files;
 mod judge;
 mod lab;
 mod metadata;
 mod prefix;
-mod real;
-#[path = "../real/sha256.rs"]
-mod sha256;
 mod torn;

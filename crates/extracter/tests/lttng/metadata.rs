@@ -8,7 +8,7 @@ use extracter::{Join, JoinReport, Layout, Silent, Target};
 use lttformat::ctf::{Metadata, TraceClass, plain_metadata};
 use synth::lttng::Release;
 
-use crate::judge::{is_whole, tree};
+use crate::files::{is_whole, tree};
 use crate::lab::{Lab, MACHINES, PAGE};
 
 fn text(path: &Path) -> Vec<u8> {

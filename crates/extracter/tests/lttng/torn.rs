@@ -9,7 +9,8 @@ use extracter::{Gap, Join, Layout, Silent, Target};
 use synth::lttng::Release;
 
 use crate::damage::{ALL, Damage, damaged};
-use crate::judge::{holds, in_core, is_whole, tree};
+use crate::files::{is_whole, tree};
+use crate::judge::{holds, in_core};
 use crate::lab::{Lab, MACHINES};
 
 /// Where a result goes: a new folder, or the trace itself.

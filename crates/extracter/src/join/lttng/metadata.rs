@@ -87,11 +87,6 @@ impl Joined {
         &self.text
     }
 
-    /// What is new behind what is on disk.
-    pub(crate) fn made(&self) -> &[u8] {
-        &self.made
-    }
-
     /// The whole file in the end. Errors: the old one cannot be read.
     pub(crate) fn bytes(&self, disk: &impl ReadAt) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();

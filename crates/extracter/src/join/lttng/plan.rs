@@ -100,21 +100,30 @@ impl<'a> Plan<'a> {
         let mut report = common.report(notes);
         let mut files = Vec::new();
         let path = directory.folder().join(METADATA);
-        let failed = || while_doing("reading", directory.root().join(&path));
-        let bytes = on_disk.as_ref().map(|(_, open)| metadata.bytes(open)).transpose().map_err(failed())?;
         if core.is_some() || found.is_some() {
-            let (file, joined) = metadata.file(path.clone(), found);
-            report.metadata = Some(joined);
-            if layout == Layout::Merged {
-                files.push(file);
-            } else {
-                let bytes = bytes.unwrap_or_else(|| metadata.made().to_vec());
-                files.push(common.continued(made(common.apart(&path), bytes, true), None)?);
+            let (mut file, mut joined) = metadata.file(path.clone(), found);
+            if layout != Layout::Merged {
+                // Not as they are in the packets on disk, which this run may change.
+                let own = sides.core.filter(|core| !core.text().is_empty());
+                let failed = while_doing("reading", directory.root().join(&path));
+                let bytes = match (own, &on_disk) {
+                    (Some(core), _) => core.wrap(metadata.text()),
+                    (None, Some((_, open))) => metadata.bytes(open).map_err(failed)?,
+                    (None, None) => Vec::new(),
+                };
+                let apart = common.continued(made(common.apart(&path), bytes, true), None)?;
+                let changes = !apart.is_unchanged();
+                files.push(apart);
+                if layout == Layout::CrashSubdir {
+                    sides.core = None;
+                    (file, joined) = Joined::new(sides).file(path, found);
+                }
+                joined.changes |= changes;
             }
-        }
-        if layout == Layout::CrashSubdir && found.is_some() {
-            sides.core = None;
-            files.push(Joined::new(sides).file(path, found).0);
+            if layout != Layout::Beside && (layout == Layout::Merged || found.is_some()) {
+                files.push(file);
+            }
+            report.metadata = Some(joined);
         }
         for (stream, looked) in streams.iter().zip(&looked) {
             let core = stream.core.and_then(|core| cores.get(core));

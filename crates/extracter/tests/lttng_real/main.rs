@@ -1,9 +1,23 @@
 //! Two real machines that died with a trace half on disk: what is joined is what the guest itself had in the end.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
+
+#[path = "../lttng/files.rs"]
+mod files;
+#[path = "../real/sha256.rs"]
+mod sha256;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use analyser::lttng::{Directory, Sessions, pairing};
 use analyser::{Kernel, OpenOptions, Routes};
@@ -11,14 +25,17 @@ use extracter::{Gap, Join, JoinReport, Layout, Silent, Target};
 use lttformat::ctf::Index;
 use serde_json::Value;
 
-use crate::judge::{is_whole, tree};
-use crate::sha256::sha256;
+use files::{is_whole, tree};
+use sha256::sha256;
 
 /// Small slices of the two, and larger ones that may not be there.
 const DATA: [&str; 2] = [
     concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/linux-6.1-lttng-2.13"),
     concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/linux-6.1-lttng-2.13"),
 ];
+
+/// A process that is being started holds the files that are open here for a moment, and so the lock of a trace that is changed in place.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 struct Machine {
     kernel: Kernel,
@@ -125,6 +142,7 @@ impl Machine {
 
 #[test]
 fn joined_in_a_new_folder_and_in_place() {
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     for machine in ["M0d", "M1p"].into_iter().flat_map(machines) {
         let scratch = tempfile::tempdir().unwrap();
         let output = scratch.path().join("joined");
@@ -160,6 +178,7 @@ fn joined_in_a_new_folder_and_in_place() {
 
 #[test]
 fn what_the_core_holds_apart() {
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     for machine in machines("M0d") {
         let scratch = tempfile::tempdir().unwrap();
         let beside = scratch.path().join("beside");
@@ -184,6 +203,7 @@ fn what_the_core_holds_apart() {
 
 #[test]
 fn torn_and_healed() {
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     for machine in machines("M1p") {
         healed(&machine);
     }
