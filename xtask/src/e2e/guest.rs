@@ -46,7 +46,7 @@ impl Images {
 
 /// Everything the images depend on.
 pub(crate) fn key(kernel: &Kernel) -> String {
-    [&kernel.release, GUEST_SCRIPT, INITRD_SCRIPT, STOP_SOURCE, &DRIVERS.join(" "), &APPLETS.join(" ")]
+    [&kernel.packages, GUEST_SCRIPT, INITRD_SCRIPT, STOP_SOURCE, &DRIVERS.join(" "), &APPLETS.join(" ")]
         .join("\n")
 }
 

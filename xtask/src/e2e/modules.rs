@@ -18,7 +18,7 @@ pub(crate) fn folder(place: &Place) -> PathBuf {
 /// Builds all modules but probes that do not know this kernel: a stable release now and then changes the prototype of a tracepoint
 /// that the tracer's release is older than.
 pub(crate) fn build(place: &mut Place, kernel: &Kernel) -> Result<()> {
-    place.step("build lttng-modules", &kernel.release, |place| {
+    place.step("build lttng-modules", &kernel.packages, |place| {
         let root = Kernel::root(place);
         let sources = root.join("usr/src");
         let headers = sources.join(format!("linux-headers-{}", kernel.release));

@@ -19,6 +19,8 @@ const TRACER: &str = "lttng-modules-dkms";
 pub(crate) struct Kernel {
     /// For example `6.1.0-56-amd64`.
     pub(crate) release: String,
+    /// The files of all packages, one a line: what everything made of them depends on.
+    pub(crate) packages: String,
 }
 
 impl Kernel {
@@ -36,7 +38,8 @@ impl Kernel {
 /// Downloads the packages; returns the kernel they are of. Later runs take the kernel of the first one.
 pub(crate) fn fetch(place: &mut Place) -> Result<Kernel> {
     let record = place.path("release");
-    place.step("download packages", "", |place| {
+    let wanted = [GUEST.join(" ").as_str(), TRACER].join(" ");
+    place.step("download packages", &wanted, |place| {
         // An old list names packages that the mirror has no more. Without root the list stays as it is.
         let _ = output(&mut command("apt-get", ["update"]));
         let release = choose()?;
@@ -57,7 +60,12 @@ pub(crate) fn fetch(place: &mut Place) -> Result<Kernel> {
         fs::write(&record, &release).with_context(|| format!("writing {}", record.display()))
     })?;
     let release = fs::read_to_string(&record).with_context(|| format!("reading {}", record.display()))?;
-    Ok(Kernel { release })
+    let mut packages = String::new();
+    for package in [files(&place.path("debs/kernel"))?, files(&place.path("debs/guest"))?].concat() {
+        packages.push_str(&package.file_name().unwrap_or_default().to_string_lossy());
+        packages.push('\n');
+    }
+    Ok(Kernel { release, packages })
 }
 
 /// Downloads the guest's user space with all it depends on: apt believes that nothing at all is installed.
@@ -133,7 +141,7 @@ fn build_dependencies(depends: &str) -> Vec<String> {
 
 /// Unpacks kernel, headers, build programs and the tracer's source below `kernel/`, vmlinux below `debug/`.
 pub(crate) fn unpack(place: &mut Place, kernel: &Kernel) -> Result<()> {
-    place.step("unpack kernel", &kernel.release, |place| {
+    place.step("unpack kernel", &kernel.packages, |place| {
         let root = Kernel::root(place);
         fresh_folder(&root)?;
         for package in files(&place.path("debs/kernel"))? {
