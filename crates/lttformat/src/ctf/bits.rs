@@ -23,6 +23,16 @@ pub(super) fn read(bytes: &[u8], at: u64, size: u8, endian: Endian) -> Option<u6
 
 /// The integer of `size` bits after the first `skip` bits, fewer than 8.
 fn odd(bytes: &[u8], skip: u32, size: u32, endian: Endian) -> Option<u64> {
+    // Id and time of a compact event header lie in one word.
+    if skip + size <= 32
+        && let Some(word) = endian.u32(bytes, 0)
+    {
+        let low = match endian {
+            Endian::Little => skip,
+            Endian::Big => 32 - skip - size,
+        };
+        return Some(u64::from(word) >> low & ((1 << size) - 1));
+    }
     // 9 bytes at most: they fit the wide word.
     let len = (skip + size).div_ceil(8);
     let bytes = bytes.get(..len as usize)?;
