@@ -78,8 +78,8 @@ Examples:
 
 /// Gets the last trace events out of a dead Linux kernel
 ///
-/// Reads a crash dump of a kernel that was traced with LTTng 0.x, finds the trace buffers in its memory, and writes them as trace
-/// directories, byte for byte as the tracer's daemon lttd would have.
+/// Reads a crash dump of a kernel that was traced with LTTng 2.x or 0.x, finds the trace buffers in its memory, and writes them as
+/// trace directories, byte for byte as the tracer's own daemon would have.
 #[derive(Debug, Parser)]
 #[command(name = "ltt-kdump", version, after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP))]
 #[command(arg_required_else_help = true, infer_subcommands = true, disable_help_subcommand = true)]

@@ -1,4 +1,4 @@
-//! Synthetic kernels with LTTng 0.x traces in their memory, written as core files with debug information, for tests.
+//! Synthetic kernels with traces of LTTng 0.x or sessions of LTTng 2.x in their memory, written as core files with debug information, for tests.
 //!
 //! The crate shares **no layout code with the readers**: struct layouts come from its own C declarations and layouter,
 //! trace contents from its own simulation of the tracer, core files and debuginfo from its own writers. A mistake in one
