@@ -4,7 +4,7 @@
 //! It reads ELF cores (copies of `/proc/vmcore`, makedumpfile's and QEMU's, `/proc/kcore`) and kdump-compressed
 //! files, whole, split, flattened, incomplete or truncated, of 32 and 64 bits and both byte orders. It does not
 //! know what lies in that memory: types and symbols come from elsewhere, and nothing here is about tracing. Of
-//! dumps it writes small ones only: [`write`] makes a core of what was read of another.
+//! dumps it writes small ones only: [`mod@write`] makes a core of what was read of another.
 //!
 //! ```
 //! use vmcore::{OpenOptions, PhysAddr, PhysMemory, Vmcore};
