@@ -1,10 +1,12 @@
 //! Synthetic kernels of every release: the written traces are whole, and hold the planted events and no others.
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use analyser::lttng::{Directory, pairing};
 use analyser::{Kernel, OpenOptions, Routes};
-use extracter::{Options, Plan, Silent};
+use extracter::{Join, Layout, Options, Plan, Silent, Target};
 use lttformat::ctf::scan::{Depth, Piece, Scan, ScanOptions};
 use lttformat::ctf::{Index, IndexVersion, Metadata, TraceClass};
 use synth::lttng::{Crash, DeadTracer, Reader, Release, SessionTruth, StreamTruth, Tracer};
@@ -271,6 +273,32 @@ fn metadata_in_json_are_passed_on() {
     for (path, file) in &json {
         assert!(plain[path] == *file, "{path}");
     }
+    continued_in_json(&kernel, &out);
+}
+
+/// A trace on disk whose events nobody can decode is checked, repaired and continued all the same.
+fn continued_in_json(kernel: &Kernel, out: &Path) {
+    let sessions = kernel.sessions(Routes::ALL);
+    let folder = out.join(fs::read_dir(out).unwrap().next().unwrap().unwrap().file_name());
+    let whole = files(&folder);
+    let is_whole = |folder: &Path| !Directory::open(folder).unwrap().check(Depth::All).is_damaged();
+    assert!(is_whole(&folder));
+    let stream = folder.join("kernel/chan_0");
+    let stream = if stream.exists() { stream } else { folder.join("kernel/chan0_0") };
+    let bytes = fs::read(&stream).unwrap();
+    fs::write(&stream, &bytes[..bytes.len() - 100]).unwrap();
+    assert!(!is_whole(&folder));
+    let directory = Directory::open(&folder).unwrap();
+    let repaired = out.with_file_name("repaired");
+    Join::repair(&directory, Target::New(repaired.clone())).unwrap().run(&Silent).unwrap();
+    assert!(is_whole(&repaired));
+    let cut = fs::metadata(repaired.join(stream.strip_prefix(&folder).unwrap())).unwrap().len();
+    assert!(0 < cut && cut < bytes.len() as u64, "{cut} of {}", bytes.len());
+    let session = pairing(&directory, &sessions, None).unwrap();
+    let joined = out.with_file_name("joined");
+    let target = Target::New(joined.clone());
+    Join::with_session(&directory, kernel, session, target, Layout::Merged).unwrap().run(&Silent).unwrap();
+    assert!(files(&joined) == whole);
 }
 
 /// Viewers refuse a trace with a stream that its metadata do not declare.
