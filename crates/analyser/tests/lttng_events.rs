@@ -14,7 +14,7 @@ use analyser::events::{Babeltrace, Event, Events, Selection, Value, What};
 use analyser::lttng::Directory;
 use analyser::{Error, Kernel, OpenOptions, Routes};
 use proptest::prelude::*;
-use synth::lttng::{Crash, DeadTracer, PacketTruth, Reader, Release, StreamTruth, Tracer};
+use synth::lttng::{Crash, DeadTracer, Reader, Release, StreamTruth, Tracer};
 use synth::{DeadKernel, Endian};
 
 fn open(dead: &DeadKernel) -> Kernel {
@@ -40,16 +40,24 @@ impl Reading {
         }
     }
 
-    /// The events of a packet, whose layout only this function and the simulation know.
-    fn planted(self, release: Release, bits: u32, cpu: u32, packet: &PacketTruth) -> Vec<Line> {
+    /// The events of a stream, of packets whose layout only this function and the simulation know.
+    fn planted(self, release: Release, bits: u32, stream: &StreamTruth) -> Vec<Line> {
         let word = bits as usize / 8;
-        let (header, begin) = match release.number() {
-            (2, 0) => (56, 24),
-            (2, ..=7) => (60 + word, 24),
-            _ => (76 + word, 32),
+        let (numbered, header, begin) = match release.number() {
+            (2, 0) => (false, 56, 24),
+            (2, ..=7) => (false, 60 + word, 24),
+            _ => (true, 76 + word, 32),
         };
-        let Some(mut rest) = packet.valid.get(header..) else { return Vec::new() };
-        let mut time = self.number(&packet.valid[begin..begin + 8]);
+        let packets = 0..stream.packets.len();
+        let packets = packets.map(|nth| stream.recoverable(nth, numbered, header, word as u64));
+        packets
+            .flat_map(|(packet, events)| self.packet(stream.cpu.unwrap(), packet, header, begin, events))
+            .collect()
+    }
+
+    fn packet(self, cpu: u32, bytes: &[u8], header: usize, begin: usize, events: u64) -> Vec<Line> {
+        let Some(mut rest) = bytes.get(header..) else { return Vec::new() };
+        let mut time = self.number(&bytes[begin..begin + 8]);
         let mut lines = Vec::new();
         while !rest.is_empty() {
             let head = self.number(&rest[..4]);
@@ -59,7 +67,7 @@ impl Reading {
             lines.push((time, cpu, value, rest[10..10 + len].to_vec()));
             rest = &rest[10 + len..];
         }
-        assert_eq!(lines.len() as u64, packet.events);
+        assert_eq!(lines.len() as u64, events);
         lines
     }
 }
@@ -122,16 +130,8 @@ fn what_was_planted_is_shown_in_order() {
                     continue;
                 }
                 let (lines, other) = shown(events.unwrap());
-                let mut expected: Vec<Line> = streams(&dead)
-                    .iter()
-                    .flat_map(|stream| {
-                        let cpu = stream.cpu.unwrap();
-                        stream
-                            .packets
-                            .iter()
-                            .flat_map(move |packet| Reading(endian).planted(release, bits, cpu, packet))
-                    })
-                    .collect();
+                let planted = |stream| Reading(endian).planted(release, bits, stream);
+                let mut expected: Vec<Line> = streams(&dead).iter().flat_map(planted).collect();
                 expected.sort_by_key(|(time, cpu, ..)| (*time, *cpu));
                 let same = lines.iter().zip(&expected).take_while(|(a, b)| a == b).count();
                 assert!(lines == expected, "{label}: {} of {} equal, {other:?}", same, expected.len());
