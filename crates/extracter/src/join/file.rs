@@ -12,6 +12,7 @@ use rustix::fs::Stat;
 
 use crate::disk::Sink;
 use crate::error::{Result, while_doing};
+use crate::join::report::CutReport;
 use crate::progress::Progress;
 use crate::source::Content;
 
@@ -27,6 +28,33 @@ pub(crate) enum Piece {
     Core { slot: usize, bytes: u64 },
     /// Bytes that neither has as such: a record that was made up, entries of an index.
     Made(Vec<u8>),
+}
+
+/// Bytes on disk that the joined file lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CutBytes {
+    pub(crate) range: Range<u64>,
+    pub(crate) reason: String,
+    /// The record that these bytes are of is in the core.
+    pub(crate) in_core: bool,
+}
+
+impl CutBytes {
+    pub(crate) fn len(&self) -> u64 {
+        self.range.end.saturating_sub(self.range.start)
+    }
+
+    /// As it is told of the file at `path`; `in_core` as the layout of the result makes it.
+    pub(crate) fn report(&self, path: &str, in_core: bool) -> CutReport {
+        CutReport {
+            path: path.to_owned(),
+            offset: self.range.start,
+            len: self.len(),
+            reason: self.reason.clone(),
+            in_core,
+            saved_as: None,
+        }
+    }
 }
 
 /// A file on disk that belongs to a trace.

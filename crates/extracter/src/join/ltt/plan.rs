@@ -17,9 +17,7 @@ use crate::join::ltt::metadata::{self, MadeUp, Metadata, MetadataFile};
 use crate::join::ltt::sequence::{Judge, Sequence, pieces};
 use crate::join::ltt::streams::{Stream, Streams, streams};
 use crate::join::plan::Plan;
-use crate::join::report::{
-    Added, Both, CutReport, DiskPart, JoinReport, JoinTotals, Layout, Made, Outcome, StreamJoin,
-};
+use crate::join::report::{Added, Both, DiskPart, JoinReport, JoinTotals, Layout, Made, Outcome, StreamJoin};
 use crate::source::{self, StreamSource};
 
 /// The core's side of a join.
@@ -509,16 +507,8 @@ impl StreamJoin {
         disk.bytes += found.len;
         disk.records_kept += sequence.records;
         for cut in &sequence.cuts {
-            let len = cut.range.end - cut.range.start;
-            disk.bytes_cut += len;
-            disk.cuts.push(CutReport {
-                path: path.clone().into_owned(),
-                offset: cut.range.start,
-                len,
-                reason: cut.reason.clone(),
-                in_core: in_core(cut.in_core),
-                saved_as: None,
-            });
+            disk.bytes_cut += cut.len();
+            disk.cuts.push(cut.report(&path, in_core(cut.in_core)));
         }
         self.both.records += sequence.equal + sequence.different.len() as u64;
         self.both.equal += sequence.equal;

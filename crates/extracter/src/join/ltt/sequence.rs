@@ -7,7 +7,7 @@ use lttformat::ReadAt;
 use lttformat::ltt::scan::{Cut, CutReason, Piece, Record, Scan};
 use lttformat::ltt::{Channel, Header, Markers, tally};
 
-use crate::join::file;
+use crate::join::file::{self, CutBytes};
 use crate::join::gap::Step;
 use crate::join::ltt::core::Key;
 use crate::join::report::{Different, Side};
@@ -31,15 +31,6 @@ pub(crate) enum Item {
     Cut { range: Range<u64> },
     /// A record on disk that is older than the one before it.
     Stray { range: Range<u64> },
-}
-
-/// Bytes that a joined file lacks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct CutBytes {
-    pub(crate) range: Range<u64>,
-    pub(crate) reason: String,
-    /// The record that these bytes are of is in the core.
-    pub(crate) in_core: bool,
 }
 
 /// A file and the core's records, sorted by the time at which each was begun.

@@ -16,16 +16,14 @@ use super::core::CoreStream;
 use super::gap::{self, Numbered};
 use super::index::{self, Old};
 use super::metadata::{Joined, Sides};
-use super::sequence::{CutBytes, Item, Judge, Sequence};
+use super::sequence::{Item, Judge, Sequence};
 use super::streams::{Stream, streams};
 use crate::error::{Error, Result, while_doing};
 use crate::inplace::is_partial;
-use crate::join::file::{File, Found, OnDisk, Piece};
+use crate::join::file::{CutBytes, File, Found, OnDisk, Piece};
 use crate::join::gap::{Gap, gap as gap_by_positions};
 use crate::join::plan::Plan;
-use crate::join::report::{
-    Added, Both, CutReport, DiskPart, JoinReport, JoinTotals, Layout, Made, Outcome, StreamJoin,
-};
+use crate::join::report::{Added, Both, DiskPart, JoinReport, JoinTotals, Layout, Made, Outcome, StreamJoin};
 use crate::progress::Silent;
 use crate::session;
 use crate::source::Content;
@@ -385,18 +383,11 @@ impl<'a> Common<'a> {
         }
         let disk = found.map(|found| {
             let path = stream.path.display().to_string();
-            let cut = |cut: &CutBytes| CutReport {
-                path: path.clone(),
-                offset: cut.range.start,
-                len: cut.range.end - cut.range.start,
-                reason: cut.reason.clone(),
-                in_core: in_core(cut.in_core),
-                saved_as: None,
-            };
+            let cut = |cut: &CutBytes| cut.report(&path, in_core(cut.in_core));
             DiskPart {
                 bytes: found.len,
                 records_kept: sequence.kept().count() as u64,
-                bytes_cut: sequence.cuts.iter().map(|cut| cut.range.end - cut.range.start).sum(),
+                bytes_cut: sequence.cuts.iter().map(CutBytes::len).sum(),
                 cuts: sequence.cuts.iter().map(cut).collect(),
             }
         });

@@ -8,7 +8,7 @@ use lttformat::ctf::scan::{Cut, CutReason, Packet, Piece, Scan};
 use lttformat::ctf::{Form, IndexEntry, PacketHeader, StreamClass, tally};
 
 use super::core::{Key, order};
-use crate::join::file;
+use crate::join::file::{self, CutBytes};
 use crate::join::gap::Step;
 use crate::join::report::{Different, Side};
 use crate::source::Reader;
@@ -26,15 +26,6 @@ pub(crate) enum Item {
     Cut { range: Range<u64> },
     /// A packet on disk that is older than the one before it, or the same.
     Stray { range: Range<u64> },
-}
-
-/// Bytes that a joined file lacks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct CutBytes {
-    pub(crate) range: Range<u64>,
-    pub(crate) reason: String,
-    /// The packet that these bytes are of is in the core.
-    pub(crate) in_core: bool,
 }
 
 /// A file and the core's packets, in the order of the stream.
