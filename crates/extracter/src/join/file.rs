@@ -44,7 +44,7 @@ impl CutBytes {
         self.range.end.saturating_sub(self.range.start)
     }
 
-    /// As it is told of the file at `path`; `in_core` as the layout of the result makes it.
+    /// As it is told of the file at `path`. `in_core`: the core has its record, which an exact join proves also of one that was not recognised.
     pub(crate) fn report(&self, path: &str, in_core: bool) -> CutReport {
         CutReport {
             path: path.to_owned(),
