@@ -17,15 +17,54 @@ pub fn dwarf(data: &[u8]) {
     load(vec![File::new("vmlinux", file()), File::new("ltt-relay.ko", file())]);
 }
 
-/// Reads the BTF of a kernel and of a module: two parts, each without the magic number that begins it.
+/// Reads the BTF of a kernel and of a module: two parts, each without the magic number that begins it. The module also as an object
+/// file that brings what it continues along, with and without the kernel that this is an excerpt of.
 pub fn btf(data: &[u8]) {
     let mut input = Input::new(data);
     let magic: &[u8] = if input.u8() & 1 == 0 { b"\x9f\xeb" } else { b"\xeb\x9f" };
-    let file = |name, part: &[u8]| File::new(name, Arc::new([magic, part].concat()));
-    let kernel = file("vmlinux", input.part());
-    let module = file("ltt_relay", input.rest()).with_module("ltt_relay");
+    let (kernel, module) = (input.part(), input.rest());
+    let (kernel, module) = ([magic, kernel].concat(), [magic, module].concat());
+    let object = File::new("ltt-relay.ko", Arc::new(object(&[(".BTF", &module), (".BTF.base", &kernel)])));
+    let kernel = File::new("vmlinux", Arc::new(kernel));
+    let module = File::new("ltt_relay", Arc::new(module)).with_module("ltt_relay");
     load(vec![kernel.clone()]);
-    load(vec![kernel, module]);
+    load(vec![kernel.clone(), module]);
+    load(vec![object.clone()]);
+    load(vec![kernel, object]);
+}
+
+/// A 64-bit object file of these sections.
+fn object(sections: &[(&str, &[u8])]) -> Vec<u8> {
+    const HEADER: usize = 64;
+    let mut names = vec![0];
+    let (mut data, mut headers) = (Vec::new(), vec![0; HEADER]);
+    let table = (".shstrtab", &[][..]);
+    for (name, bytes) in sections.iter().copied().chain([table]) {
+        let place = names.len();
+        names.extend_from_slice(name.as_bytes());
+        names.push(0);
+        let kind = if name == table.0 { 3u32 } else { 1 };
+        let bytes = if name == table.0 { names.clone() } else { bytes.to_vec() };
+        // sh_name, sh_type, sh_flags, sh_addr, sh_offset, sh_size and what does not matter.
+        headers.extend(u32::try_from(place).unwrap_or(0).to_le_bytes());
+        headers.extend(kind.to_le_bytes());
+        for word in [0, 0, HEADER + data.len(), bytes.len(), 0, 1, 0] {
+            headers.extend((word as u64).to_le_bytes());
+        }
+        data.extend(bytes);
+    }
+    let mut file = b"\x7fELF\x02\x01\x01".to_vec();
+    file.resize(16, 0);
+    // e_type, e_machine, e_version, e_entry, e_phoff, e_shoff, e_flags, and sizes and numbers.
+    file.extend([1, 0, 62, 0, 1, 0, 0, 0]);
+    for word in [0, 0, HEADER + data.len()] {
+        file.extend((word as u64).to_le_bytes());
+    }
+    file.extend(0u32.to_le_bytes());
+    for half in [HEADER, 0, 0, HEADER, sections.len() + 2, sections.len() + 1] {
+        file.extend(u16::try_from(half).unwrap_or(0).to_le_bytes());
+    }
+    [file, data, headers].concat()
 }
 
 /// Reads ISF; what was understood can be written and read again.

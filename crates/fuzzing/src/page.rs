@@ -1,9 +1,9 @@
-//! Compressed pages and sections.
+//! Compressed pages, sections and files.
 
 use crate::Input;
-use codec::{Codec, PageDecoder, decode_section};
+use codec::{Codec, Compression, PageDecoder, decode_section};
 
-/// Decodes a page and a section: codec (8 bits), decoded length (16 bits), stream.
+/// Decodes a page, a section and a file: codec (8 bits), decoded length (16 bits), stream.
 pub fn page(data: &[u8]) {
     let mut input = Input::new(data);
     let codec = Codec::ALL.iter().cycle().nth(usize::from(input.u8())).copied().unwrap_or(Codec::Raw);
@@ -17,4 +17,8 @@ pub fn page(data: &[u8]) {
     assert!(decoded.is_err() || page == again);
     let section = decode_section(codec, stream, len as u64, 1 << 15);
     assert_eq!(section.is_ok(), decoded.is_ok() && len <= 1 << 15);
+    for compression in [Compression::Gzip, Compression::Xz, Compression::Zstd] {
+        let file = compression.decompress(stream, len);
+        assert!(file.is_err() || file.is_ok_and(|content| content.len() <= len));
+    }
 }

@@ -4,7 +4,7 @@
 //! names; nothing else is decoded. That takes 2 ms for a whole kernel.
 //!
 //! A module's BTF is *split*: its ids and string offsets continue those of the kernel's BTF, which
-//! has to be among the inputs.
+//! has to be among the inputs; or those of an excerpt that the module brings along ([`excerpt`]).
 
 use crate::assembly::{Assembly, Begin};
 use crate::bits::BitRange;
@@ -12,7 +12,10 @@ use crate::error::{Error, Result};
 use crate::source::{Endian, Found, SourceKind};
 use crate::types::{Bits, Member, Struct, StructKind, Type, merge};
 use crate::wanted::WantedSets;
+use excerpt::Excerpt;
 use std::sync::Arc;
+
+mod excerpt;
 
 /// Section of ELF files.
 pub(crate) const SECTION: &str = ".BTF";
@@ -73,9 +76,18 @@ pub(crate) struct Btf<'a> {
     pub(crate) is_split: bool,
 }
 
+/// Which blob a record is from: its names and references are offsets and ids of that one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Own,
+    Base,
+    Excerpt,
+}
+
 /// The fixed part of a record.
 #[derive(Debug, Clone, Copy)]
 struct Record<'a> {
+    origin: Origin,
     name: u32,
     kind: u32,
     /// Number of members, enumerators or parameters.
@@ -143,6 +155,7 @@ impl<'a> Btf<'a> {
         let bytes = self.types.get(size(offset)..)?;
         let info = u32_at(bytes, 4, self.endian)?;
         Some(Record {
+            origin: Origin::Own,
             name: u32_at(bytes, 0, self.endian)?,
             kind: info >> 24 & 0x1f,
             vlen: size(info & 0xffff),
@@ -176,16 +189,17 @@ impl Record<'_> {
     }
 }
 
-/// Reads what is wanted. `base` is the kernel's BTF if this one is split, and `pointer_size` what the
-/// file around it says: BTF itself leaves it open.
+/// Reads what is wanted. `base` is the kernel's BTF if this one is split, `excerpt` what the module has of it, and `pointer_size`
+/// what the file around it says: BTF itself leaves it open.
 pub(crate) fn load(
     btf: &Btf<'_>,
     base: Option<&Btf<'_>>,
+    excerpt: Option<&Btf<'_>>,
     pointer_size: Option<u64>,
     wanted: &WantedSets<'_>,
 ) -> Result<Found> {
-    let base = base.filter(|_| btf.is_split);
-    if btf.is_split && base.is_none() {
+    let (base, excerpt) = (base.filter(|_| btf.is_split), excerpt.filter(|_| btf.is_split));
+    if btf.is_split && base.is_none() && excerpt.is_none() {
         return Err(Error::Elsewhere {
             path: btf.path.to_owned(),
             missing: "the BTF of the kernel, which this module's BTF continues".to_owned(),
@@ -193,7 +207,8 @@ pub(crate) fn load(
     }
     let mut found = Found::new(SourceKind::Btf);
     found.endian = Some(btf.endian);
-    let view = View { own: btf, base };
+    let excerpt = excerpt.map(|excerpt| Excerpt::new(excerpt, base));
+    let view = View { own: btf, base, excerpt: excerpt.as_ref() };
     let pointer_size = pointer_size.or_else(|| view.long_size());
     found.pointer_size = pointer_size;
     let mut builder = Builder { view, assembly: Assembly::new(), pointer_size: pointer_size.unwrap_or(8) };
@@ -227,11 +242,12 @@ pub(crate) fn load(
     Ok(found)
 }
 
-/// A blob together with the one that it continues.
+/// A blob together with those that it continues. Ids are the base's, then its own, then the excerpt's.
 #[derive(Debug, Clone, Copy)]
 struct View<'b, 'a> {
     own: &'b Btf<'a>,
     base: Option<&'b Btf<'a>>,
+    excerpt: Option<&'b Excerpt<'b, 'a>>,
 }
 
 impl<'b, 'a> View<'b, 'a> {
@@ -243,27 +259,72 @@ impl<'b, 'a> View<'b, 'a> {
     }
 
     fn record(&self, id: u32) -> Option<Record<'a>> {
-        let index = size(id).checked_sub(1)?;
-        let (blob, index) = match self.base {
-            Some(base) if index < base.offsets.len() => (base, index),
-            Some(base) => (self.own, index.checked_sub(base.offsets.len())?),
-            None => (self.own, index),
-        };
-        blob.record_at(*blob.offsets.get(index)?)
+        let mut index = size(id).checked_sub(1)?;
+        let blobs = [
+            (Origin::Base, self.base),
+            (Origin::Own, Some(self.own)),
+            (Origin::Excerpt, self.excerpt.map(|excerpt| excerpt.blob)),
+        ];
+        for (origin, blob) in blobs {
+            let Some(blob) = blob else { continue };
+            match blob.offsets.get(index) {
+                Some(offset) => return Some(Record { origin, ..blob.record_at(*offset)? }),
+                None => index = index.checked_sub(blob.offsets.len())?,
+            }
+        }
+        None
     }
 
-    fn text(&self, offset: u32) -> &'a str {
+    /// An id that a record refers to, as one of this view.
+    fn target(&self, record: &Record<'_>, id: u32) -> u32 {
+        let Some(excerpt) = self.excerpt.filter(|_| record.origin != Origin::Base && id != 0) else {
+            return id;
+        };
+        let behind = self.own_ids().end;
+        match excerpt.resolve(id) {
+            excerpt::Target::Base(id) => id,
+            excerpt::Target::Excerpt(index) => behind.saturating_add(index),
+            excerpt::Target::Beyond(index) if record.origin == Origin::Own => {
+                self.own_ids().start.saturating_add(index)
+            }
+            // To nowhere: an excerpt refers to itself only.
+            excerpt::Target::Beyond(_) => u32::MAX,
+        }
+    }
+
+    /// What a record without a size refers to.
+    fn next(&self, record: &Record<'_>) -> u32 {
+        self.target(record, record.size_or_type)
+    }
+
+    /// The type in the word at `index` of a record's extra data.
+    fn referred(&self, record: &Record<'_>, index: usize) -> Option<u32> {
+        Some(self.target(record, self.word(record, index)?))
+    }
+
+    fn text(&self, record: &Record<'_>, offset: u32) -> &'a str {
         let offset = size(offset);
-        let text = match self.base {
-            Some(base) if offset < base.strings.len() => base.string(offset),
-            Some(base) => offset.checked_sub(base.strings.len()).and_then(|at| self.own.string(at)),
-            None => self.own.string(offset),
+        let before = match record.origin {
+            Origin::Own => self.excerpt.map(|excerpt| excerpt.blob).or(self.base),
+            _ => None,
+        };
+        let blob = match record.origin {
+            Origin::Own => Some(self.own),
+            Origin::Base => self.base,
+            Origin::Excerpt => self.excerpt.map(|excerpt| excerpt.blob),
+        };
+        let text = match before {
+            Some(before) if offset < before.strings.len() => before.string(offset),
+            before => {
+                let start = before.map_or(0, |before| before.strings.len());
+                blob.and_then(|blob| blob.string(offset.checked_sub(start)?))
+            }
         };
         text.unwrap_or("")
     }
 
     fn name(&self, record: &Record<'_>) -> &'a str {
-        self.text(record.name)
+        self.text(record, record.name)
     }
 
     fn word(&self, record: &Record<'_>, index: usize) -> Option<u32> {
@@ -275,7 +336,7 @@ impl<'b, 'a> View<'b, 'a> {
         (0..record.vlen).map_while(move |index| {
             let words = if record.kind == ENUM64 { 3 } else { 2 };
             let at = index * words;
-            let name = view.text(view.word(&record, at)?);
+            let name = view.text(&record, view.word(&record, at)?);
             let low = view.word(&record, at + 1)?;
             let value = match (record.kind, record.kind_flag) {
                 // The flag means signed, and is clear on what older compilers wrote: those are
@@ -330,7 +391,7 @@ impl<'a> Builder<'_, 'a> {
                 kind if View::is_qualifier(kind) => {}
                 _ => return None,
             }
-            id = record.size_or_type;
+            id = self.view.next(&record);
         }
         None
     }
@@ -354,8 +415,8 @@ impl<'a> Builder<'_, 'a> {
     /// `None` at the end of the data, `Some(None)` for a member at no byte.
     fn member(&mut self, record: &Record<'a>, index: usize, struct_size: u64) -> Option<Option<Member>> {
         let at = index * 3;
-        let name = self.view.text(self.view.word(record, at)?).to_owned();
-        let id = self.view.word(record, at + 1)?;
+        let name = self.view.text(record, self.view.word(record, at)?).to_owned();
+        let id = self.view.referred(record, at + 1)?;
         let place = self.view.word(record, at + 2)?;
         let (start, width) = if record.kind_flag { (place & 0x00ff_ffff, place >> 24) } else { (place, 0) };
         let ty = self.ty(id, 0);
@@ -396,7 +457,7 @@ impl<'a> Builder<'_, 'a> {
                 kind if View::is_qualifier(kind) => {}
                 _ => return None,
             }
-            id = record.size_or_type;
+            id = self.view.next(&record);
         }
         None
     }
@@ -424,7 +485,8 @@ impl<'a> Builder<'_, 'a> {
                 }
                 PTR => return self.pointer(id),
                 ARRAY => {
-                    let (Some(elem), Some(count)) = (self.view.word(&record, 0), self.view.word(&record, 2))
+                    let (Some(elem), Some(count)) =
+                        (self.view.referred(&record, 0), self.view.word(&record, 2))
                     else {
                         break;
                     };
@@ -442,7 +504,7 @@ impl<'a> Builder<'_, 'a> {
                 kind if View::is_qualifier(kind) => {}
                 _ => return Type::Opaque { name: self.view.name(&record).to_owned() },
             }
-            id = record.size_or_type;
+            id = self.view.next(&record);
         }
         Type::Opaque { name: alias.to_owned() }
     }
@@ -466,7 +528,7 @@ impl<'a> Builder<'_, 'a> {
                 kind if View::is_qualifier(kind) => {}
                 _ => break,
             }
-            id = record.size_or_type;
+            id = self.view.next(&record);
         }
         Type::Pointer { size, to: None, depth: depth.max(1) }
     }

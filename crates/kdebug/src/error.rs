@@ -50,6 +50,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// Display name of the input that it is about.
+    pub(crate) fn path(&self) -> &str {
+        match self {
+            Error::Unrecognised { path, .. }
+            | Error::Malformed { path, .. }
+            | Error::Elsewhere { path, .. }
+            | Error::BuildId { path, .. } => path,
+        }
+    }
+
     pub(crate) fn malformed(
         path: &str,
         place: impl Into<String>,

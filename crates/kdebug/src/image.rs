@@ -4,8 +4,11 @@ use crate::error::{Error, Result};
 use crate::source::{Endian, module_from_path, module_name};
 use codec::Codec;
 use object::read::{Object, ObjectSection, ObjectSymbol};
-use object::{CompressionFormat, ObjectKind, RelocationEncoding, RelocationKind, RelocationTarget};
+use object::{
+    CompressionFormat, ObjectKind, RelocationEncoding, RelocationKind, RelocationTarget, SectionIndex,
+};
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::Path;
 
 /// A deflate stream cannot grow more than 1032-fold.
@@ -68,6 +71,13 @@ impl<'a> Image<'a> {
         Some(String::from_utf8_lossy(value).into_owned())
     }
 
+    /// The file that `dwz` has moved to what several files have in common.
+    pub(crate) fn supplementary(&self) -> Option<String> {
+        let link = self.file.section_by_name(".gnu_debugaltlink")?.data().ok()?;
+        let name = link.split(|byte| *byte == 0).next().filter(|name| !name.is_empty())?;
+        Some(String::from_utf8_lossy(name).into_owned())
+    }
+
     /// Whether a section of this name, or of its old compressed name, has content.
     pub(crate) fn has(&self, name: &str) -> bool {
         let mut names = vec![name.to_owned()];
@@ -80,7 +90,8 @@ impl<'a> Image<'a> {
     }
 
     /// Content of a section: decompressed, and relocated if the file is an object. Empty if there is
-    /// no such section or the file only reserves its place (`SHT_NOBITS`).
+    /// no such section or the file only reserves its place (`SHT_NOBITS`). Of several in an object, as each type unit has its own
+    /// there, one after the other.
     ///
     /// Linked files keep relocation sections too at times (`--emit-relocs`, relocatable kernels), but
     /// already applied: applying them again would do harm and cost seconds.
@@ -88,21 +99,13 @@ impl<'a> Image<'a> {
         let malformed = |expected: &str, found: &dyn std::fmt::Display| {
             Error::malformed(self.path, name, expected, found)
         };
-        if let Some(section) = self.file.section_by_name(name) {
-            let stored = section
-                .compressed_data()
-                .map_err(|error| malformed("section data within the file", &error))?;
-            let data = match stored.format {
-                CompressionFormat::None => Cow::Borrowed(stored.data),
-                CompressionFormat::Zlib => {
-                    self.inflate(name, Codec::Zlib, stored.data, stored.uncompressed_size)?
-                }
-                CompressionFormat::Zstandard => {
-                    self.inflate(name, Codec::Zstd, stored.data, stored.uncompressed_size)?
-                }
-                _ => return Err(malformed("zlib or zstd compression", &"an unknown one")),
-            };
-            return Ok(self.relocated(&section, data));
+        let mut parts = self.parts(name);
+        if let Some(section) = parts.next() {
+            let mut data = self.content(name, &section)?;
+            for part in parts {
+                data.to_mut().extend_from_slice(&self.content(name, &part)?);
+            }
+            return Ok(data);
         }
         let Some(section) = zdebug(name).and_then(|name| self.file.section_by_name(&name)) else {
             return Ok(Cow::Borrowed(&[]));
@@ -115,6 +118,45 @@ impl<'a> Image<'a> {
         let size = rest.first_chunk().map_or(0, |size| u64::from_be_bytes(*size));
         let data = self.inflate(name, Codec::Zlib, stream, size)?;
         Ok(self.relocated(&section, data))
+    }
+
+    /// The sections of a name: all of an object, else the first.
+    fn parts(&self, name: &str) -> impl Iterator<Item = object::Section<'a, '_>> {
+        let most = if self.is_relocatable() { usize::MAX } else { 1 };
+        self.file.sections().filter(move |section| section.name() == Ok(name)).take(most)
+    }
+
+    fn content(&self, name: &str, section: &object::Section<'a, '_>) -> Result<Cow<'a, [u8]>> {
+        let malformed = |expected: &str, found: &dyn std::fmt::Display| {
+            Error::malformed(self.path, name, expected, found)
+        };
+        let stored =
+            section.compressed_data().map_err(|error| malformed("section data within the file", &error))?;
+        let data = match stored.format {
+            CompressionFormat::None => Cow::Borrowed(stored.data),
+            CompressionFormat::Zlib => {
+                self.inflate(name, Codec::Zlib, stored.data, stored.uncompressed_size)?
+            }
+            CompressionFormat::Zstandard => {
+                self.inflate(name, Codec::Zstd, stored.data, stored.uncompressed_size)?
+            }
+            _ => return Err(malformed("zlib or zstd compression", &"an unknown one")),
+        };
+        Ok(self.relocated(section, data))
+    }
+
+    /// Where each debug section begins among those of its name, as [`section`](Self::section) puts them together.
+    fn starts(&self) -> HashMap<SectionIndex, u64> {
+        let mut ends: HashMap<&str, u64> = HashMap::new();
+        let mut starts = HashMap::new();
+        for section in self.file.sections() {
+            let Some(name) = section.name().ok().filter(|name| name.starts_with(".debug_")) else { continue };
+            let end = ends.entry(name).or_default();
+            starts.insert(section.index(), *end);
+            let size = section.compressed_data().map_or(0, |stored| stored.uncompressed_size);
+            *end = end.saturating_add(size);
+        }
+        starts
     }
 
     fn inflate(&self, name: &str, codec: Codec, data: &[u8], size: u64) -> Result<Cow<'a, [u8]>> {
@@ -138,6 +180,7 @@ impl<'a> Image<'a> {
         }
         let mut data = data.into_owned();
         let endian = self.endian();
+        let starts = self.starts();
         for (offset, relocation) in relocations {
             if relocation.kind() != RelocationKind::Absolute
                 || relocation.encoding() != RelocationEncoding::Generic
@@ -145,9 +188,10 @@ impl<'a> Image<'a> {
                 continue;
             }
             let target = match relocation.target() {
-                RelocationTarget::Symbol(index) => {
-                    self.file.symbol_by_index(index).map_or(0, |symbol| symbol.address())
-                }
+                RelocationTarget::Symbol(index) => self.file.symbol_by_index(index).map_or(0, |symbol| {
+                    let start = symbol.section_index().and_then(|section| starts.get(&section));
+                    symbol.address().wrapping_add(start.copied().unwrap_or(0))
+                }),
                 RelocationTarget::Section(index) => {
                     self.file.section_by_index(index).map_or(0, |section| section.address())
                 }

@@ -27,6 +27,7 @@ pub struct Types {
     endian: Option<Endian>,
     pointer_size: Option<u64>,
     missing: Wanted,
+    warnings: Vec<String>,
 }
 
 impl Types {
@@ -37,8 +38,9 @@ impl Types {
     /// the latter lacks: the content of constants.
     ///
     /// # Errors
-    /// A file that is none of these, is damaged, or keeps its types elsewhere; kernel files of
-    /// different build-ids. A wanted name that is not there is no error: see [`missing`](Self::missing).
+    /// A file that is none of these, of which nothing can be read, or that keeps its types elsewhere; kernel files of
+    /// different build-ids. A wanted name that is not there is no error: see [`missing`](Self::missing), nor are compile
+    /// units that are damaged: see [`warnings`](Self::warnings).
     ///
     /// # Cost
     /// DWARF: about a third of decoding all of `.debug_info` once, on all threads of the current rayon
@@ -134,6 +136,11 @@ impl Types {
         &self.missing
     }
 
+    /// What could not be read, one line for each place: damaged compile units cost their own types only.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
     /// Forgets all members of a wanted struct but those on the given paths; see [`Struct::with_members`].
     pub fn keep_members(&mut self, name: &str, paths: &[&str]) {
         let Some(definitions) = self.structs.get_mut(name) else { return };
@@ -217,6 +224,7 @@ impl Types {
         for (name, content) in found.constants {
             self.constants.entry(name).or_insert(content);
         }
+        self.warnings.extend(found.warnings);
         self.endian = self.endian.or(found.endian);
         self.pointer_size = self.pointer_size.or(found.pointer_size);
         self.sources.push(info);
@@ -299,10 +307,10 @@ impl<'i> File<'i> {
             self.load_elf(own, kernel, wanted)?
         } else if btf::is_btf(self.bytes) {
             match own {
-                Some(own) => btf::load(own, None, None, wanted)?,
+                Some(own) => btf::load(own, None, None, None, wanted)?,
                 None => {
                     let blob = Btf::parse(&self.path, self.bytes)?;
-                    let mut found = btf::load(&blob, kernel, None, wanted)?;
+                    let mut found = btf::load(&blob, kernel, None, None, wanted)?;
                     // In sysfs the file's name is the module's.
                     let name = self.input.path.file_stem().map(|name| name.to_string_lossy());
                     found.module = name.map(|name| module_name(&name));
@@ -352,7 +360,7 @@ impl<'i> File<'i> {
         }
         let pointer_size = Some(image.pointer_size());
         if let Some(own) = own {
-            return btf::load(own, None, pointer_size, wanted);
+            return btf::load(own, None, None, pointer_size, wanted);
         }
         if !image.has(btf::SECTION) {
             return Ok(Found::new(SourceKind::SymbolsOnly));
@@ -362,7 +370,7 @@ impl<'i> File<'i> {
         // A module of an out-of-tree build may bring an excerpt of the kernel's BTF to continue.
         let excerpt = image.section(btf::BASE_SECTION)?;
         let excerpt = if excerpt.is_empty() { None } else { Some(Btf::parse(&self.path, &excerpt)?) };
-        btf::load(&blob, excerpt.as_ref().or(kernel), pointer_size, wanted)
+        btf::load(&blob, kernel, excerpt.as_ref(), pointer_size, wanted)
     }
 }
 

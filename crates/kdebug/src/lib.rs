@@ -52,7 +52,8 @@
 //! # Formats
 //! DWARF 2 to 5 in ELF files of 32 and 64 bits and both byte orders, sections plain, compressed by
 //! zlib or zstd or in the old `.zdebug` way; relocated if the file is an object (`.ko`). BTF, raw or as
-//! a section, with the split BTF of modules. Volatility 3 [`isf`], which [`isf::write`] writes too.
+//! a section, with the split BTF of modules, be it that these bring a distilled excerpt of the kernel's along. Volatility 3
+//! [`isf`], which [`isf::write`] writes too.
 //! Split DWARF (`.dwo`) and supplementary files (`dwz`) are refused with the name of what is missing.
 //!
 //! # Cost
@@ -65,7 +66,8 @@
 //! [`Types`] is immutable, `Send` and `Sync`; there is no global state.
 //!
 //! # Hostile input
-//! Any bytes give a value or an [`Error`]: references are followed a limited number of times, structs
+//! Any bytes give a value or an [`Error`]; what is damaged within DWARF costs its compile unit and is one of
+//! [`Types::warnings`]. References are followed a limited number of times, structs
 //! nest to a limited depth and expand to a limited number of members, and no allocation is larger
 //! than the file can justify.
 

@@ -132,6 +132,8 @@ pub(crate) struct Found {
     pub(crate) enums: Enums,
     pub(crate) symbols: BTreeMap<String, Vec<Symbol>>,
     pub(crate) constants: BTreeMap<String, Vec<u8>>,
+    /// What of it could not be read.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Found {
@@ -147,6 +149,7 @@ impl Found {
             enums: Enums::new(),
             symbols: BTreeMap::new(),
             constants: BTreeMap::new(),
+            warnings: Vec::new(),
         }
     }
 }

@@ -46,7 +46,7 @@ pub(crate) fn collect(image: &Image<'_>, wanted: &WantedSets<'_>) -> Symbols {
             SymbolKind::Section => continue,
             _ => {}
         }
-        let Ok(name) = std::str::from_utf8(name) else { continue };
+        let Ok(name) = std::str::from_utf8(name).map(source_name) else { continue };
         if name.is_empty() || symbol.is_undefined() {
             continue;
         }
@@ -79,6 +79,12 @@ pub(crate) fn collect(image: &Image<'_>, wanted: &WantedSets<'_>) -> Symbols {
         found.symbols.entry(name.to_owned()).or_default().push(entry);
     }
     found
+}
+
+/// The name in the source of what link-time optimisation has renamed, because it made a local symbol global.
+fn source_name(name: &str) -> &str {
+    let renamed = [".llvm.", ".lto_priv."].into_iter().find_map(|mark| name.split_once(mark));
+    renamed.map_or(name, |(name, _)| name)
 }
 
 /// What has to be known of a symbol's section.
@@ -142,4 +148,21 @@ fn constant<'a>(
     };
     let within = u64::try_from(size).is_ok_and(|size| size <= MAX_CONSTANT);
     data.get(..size).filter(|_| within).map(<[u8]>::to_vec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn link_time_optimisation_renames() {
+        for (name, source) in [
+            ("relay_channels", "relay_channels"),
+            ("relay_channels.llvm.8012345678901234567", "relay_channels"),
+            ("ltt_traces.lto_priv.0", "ltt_traces"),
+            ("__func__.12", "__func__.12"),
+        ] {
+            assert_eq!(source_name(name), source);
+        }
+    }
 }

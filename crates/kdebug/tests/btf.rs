@@ -235,6 +235,86 @@ fn a_modules_blob_continues_the_kernels() {
     );
 }
 
+/// A module built out of the kernel's tree, as an object file with its BTF and the excerpt that it continues.
+fn object(module: &Blob, excerpt: Option<&Blob>) -> Vec<u8> {
+    let (architecture, order) = (object::Architecture::X86_64, object::Endianness::Little);
+    let mut object = object::write::Object::new(object::BinaryFormat::Elf, architecture, order);
+    let mut section = |name: &str, bytes: Vec<u8>| {
+        let id = object.add_section(Vec::new(), name.into(), object::SectionKind::Other);
+        object.set_section_data(id, bytes, 1);
+    };
+    section(".modinfo", b"name=lttng_tracer\0".to_vec());
+    section(".BTF", module.finish());
+    if let Some(excerpt) = excerpt {
+        section(".BTF.base", excerpt.finish());
+    }
+    object.write().unwrap()
+}
+
+/// What such a module has of the kernel are names and sizes: members are those of the kernel that is at hand.
+#[test]
+fn a_distilled_excerpt_is_completed_by_the_kernel() {
+    let mut kernel = kernel(false);
+    // A homonym of another size, and structs that modules only point to.
+    kernel.structure("list_head", 0, 8, &[("next", 1, 0)]);
+    kernel.structure("dentry", 0, 8, &[("d_flags", 1, 0)]);
+
+    let mut excerpt = Blob::new(false);
+    let int = excerpt.int("int", 4, true, 0, 32);
+    let list = excerpt.structure("list_head", 0, 16, &[]);
+    let long = excerpt.int("long unsigned int", 8, false, 0, 64);
+    let dentry = excerpt.record("dentry", 7, 0, 0, &[]);
+    let unknown = excerpt.structure("only_here", 0, 8, &[]);
+    let state = excerpt.record("state", 6, 0, 4, &[]);
+
+    let mut module = Blob::split(&excerpt);
+    let pointer = module.record("", 2, 0, dentry, &[]);
+    let array = module.record("", 3, 0, 0, &[list, int, 2]);
+    let own = module.structure("own", 0, 8, &[("order", long, 0)]);
+    module.structure(
+        "chan",
+        0,
+        80,
+        &[
+            ("list", list, 0),
+            ("lists", array, 128),
+            ("dentry", pointer, 384),
+            ("own", own, 448),
+            ("unknown", unknown, 512),
+            ("state", state, 576),
+        ],
+    );
+    module.record("chan_t", 8, 0, own + 1, &[]);
+
+    let structs = wanted(&["chan", "chan_t", "list_head"]);
+    let file = |name: &str, bytes: Vec<u8>| Input::new(name, Arc::new(bytes));
+    let tracer = file("lttng-tracer.ko", object(&module, Some(&excerpt)));
+    let types = Types::load(vec![file("vmlinux", kernel.finish()), tracer.clone()], &structs).unwrap();
+    let [chan] = types.structs("chan") else { panic!() };
+    assert_eq!((chan.size, chan.units.as_slice()), (80, &["lttng_tracer".to_owned()][..]));
+    let field = |path: &str| chan.member(path).unwrap_or_else(|| panic!("{path}"));
+    assert_eq!(field("list.prev").offset, 8);
+    assert_eq!((field("lists").offset, field("lists").ty.size()), (16, Some(32)));
+    assert_eq!(field("own.order").ty, &Type::Int { size: 8, signed: false });
+    assert_eq!(field("dentry").ty, &Type::Pointer { size: 8, to: Some("dentry".into()), depth: 1 });
+    assert_eq!((field("unknown").offset, field("unknown").ty.size()), (64, Some(8)));
+    assert_eq!(field("state").ty, &Type::Enum { name: Some("state".into()), size: 4 });
+    assert_eq!(types.structs("chan_t").len(), 1);
+    // The excerpt is no definition of its own.
+    assert!(types.structs("list_head").iter().all(|layout| !layout.members.is_empty()));
+
+    // Without the kernel: what the excerpt says.
+    let types = Types::load(vec![tracer], &structs).unwrap();
+    let [chan] = types.structs("chan") else { panic!() };
+    assert_eq!((chan.member("own.order").unwrap().offset, chan.member("list.prev")), (56, None));
+    assert_eq!(chan.member("lists").unwrap().ty.size(), Some(32));
+
+    // Without either, the types are elsewhere.
+    let alone = file("lttng-tracer.ko", object(&module, None));
+    let error = Types::load(vec![alone], &structs).unwrap_err().to_string();
+    assert!(error.contains("the BTF of the kernel, which this module's BTF continues"), "{error}");
+}
+
 #[test]
 fn distinct_definitions_are_all_kept() {
     let mut blob = kernel(false);

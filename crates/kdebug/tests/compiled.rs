@@ -15,12 +15,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// The same source compiled in several ways.
-const OBJECTS: [&str; 8] = [
+const OBJECTS: [&str; 10] = [
     "dwarf5.o",
     "dwarf5-zlib.o",
     "dwarf5-zstd.o",
     "dwarf5-zdebug.o",
     "dwarf4-types",
+    "dwarf4-types.o",
+    "dwarf5-types.o",
     "dwarf3.o",
     "dwarf2.o",
     "dwarf4-i386.o",

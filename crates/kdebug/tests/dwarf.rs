@@ -254,8 +254,85 @@ fn early_exit_does_not_read_what_it_does_not_need() {
     let types = damaged(true).unwrap();
     assert_eq!(types.structs("buffer").len(), 1);
     assert_eq!(types.structs("buffer")[0].units, ["one"]);
-    let error = damaged(false).unwrap_err().to_string();
-    assert!(error.starts_with("built: .debug_info+0x"), "{error}");
+    assert!(types.warnings().is_empty());
+    // What is read loses the damaged unit only.
+    let types = damaged(false).unwrap();
+    let sizes: Vec<u64> = types.structs("buffer").iter().map(|buffer| buffer.size).collect();
+    assert_eq!(sizes, [8, 16]);
+    let [warning] = types.warnings() else { panic!("{:?}", types.warnings()) };
+    assert!(warning.starts_with("built: .debug_info+0x"), "{warning}");
+    assert!(warning.ends_with("the rest of a compile unit is lost"), "{warning}");
+}
+
+/// Each damage costs what is described there; a file of which nothing is left is an error.
+#[test]
+fn damage_costs_one_unit() {
+    const MARK: u64 = 0x7777_7777_7777_7777;
+    // Units of one, two and three; in two a marked entry precedes the struct, which the others refer to.
+    let build = || {
+        let mut build = Build::new(5, false);
+        let units = ["one.c", "two.c", "three.c"].map(|name| build.unit(name));
+        let int = build.int(units[1], "int", 4, true);
+        let marker = build.top(units[1], gimli::DW_TAG_structure_type, "");
+        build.set(marker, gimli::DW_AT_byte_size, AttributeValue::Data8(MARK));
+        for (unit, size) in [(units[0], 8), (units[1], 16)] {
+            let own = build.int(unit, "unsigned int", 4, false);
+            let buffer = build.sized(unit, gimli::DW_TAG_structure_type, "buffer", size);
+            build.member(buffer, "x", own, constant(0));
+        }
+        let far = build.sized(units[2], gimli::DW_TAG_structure_type, "far", 4);
+        build.member(far, "x", int, constant(0));
+        build.finish()
+    };
+    let load = |bytes: Vec<u8>| {
+        let structs = ["buffer", "far"].map(str::to_owned).to_vec();
+        let wanted = Wanted { structs, ..Wanted::default() };
+        Types::load(vec![Input::new("built", Arc::new(bytes))], &wanted)
+    };
+    let sizes = |types: &Types| types.structs("buffer").iter().map(|s| s.size).collect::<Vec<_>>();
+    let types = load(build()).unwrap();
+    assert_eq!((sizes(&types), types.structs("far").len(), types.warnings().len()), (vec![8, 16], 1, 0));
+
+    // An entry in the middle: what comes before it can still be referred to.
+    let mut bytes = build();
+    let at = bytes.windows(8).position(|window| window == MARK.to_le_bytes()).unwrap();
+    bytes[at - 1] = 0x7f;
+    let types = load(bytes).unwrap();
+    assert_eq!((sizes(&types), types.structs("far").len()), (vec![8], 1));
+    assert_eq!(types.warnings().len(), 1, "{:?}", types.warnings());
+
+    // The header: DWARF of a version to come. All behind it is lost with it.
+    let file = build();
+    let info = |bytes: &[u8]| {
+        use object::{Object as _, ObjectSection as _};
+        let file = object::File::parse(bytes).unwrap();
+        let (start, len) = file.section_by_name(".debug_info").unwrap().file_range().unwrap();
+        start as usize..(start + len) as usize
+    };
+    let range = info(&file);
+    let length = u32::from_le_bytes(file[range.start..][..4].try_into().unwrap()) as usize + 4;
+    let mut bytes = file.clone();
+    bytes[range.start + length + 4] = 99;
+    let types = load(bytes).unwrap();
+    assert_eq!((sizes(&types), types.structs("far").len()), (vec![8], 0));
+    let [warning] = types.warnings() else { panic!("{:?}", types.warnings()) };
+    assert!(warning.starts_with(&format!("built: .debug_info+{length:#x}")), "{warning}");
+    assert!(warning.ends_with("all compile units from there on are lost"), "{warning}");
+
+    // The first header: nothing is left.
+    let mut bytes = file.clone();
+    bytes[range.start + 4] = 99;
+    let error = load(bytes).unwrap_err().to_string();
+    assert!(error.starts_with("built: .debug_info+0x0: expected the header of a compile unit"), "{error}");
+
+    // The root of the second unit: its code leads to no abbreviation. The struct that refers into it is lost, too.
+    let mut bytes = file;
+    bytes[range.start + length + 12] = 0x7f;
+    let types = load(bytes).unwrap();
+    assert_eq!((sizes(&types), types.structs("far").len()), (vec![8], 0));
+    let [unit, definition] = types.warnings() else { panic!("{:?}", types.warnings()) };
+    assert!(unit.ends_with("a compile unit is lost"), "{unit}");
+    assert!(definition.ends_with("a definition is lost"), "{definition}");
 }
 
 #[test]
@@ -369,4 +446,37 @@ fn a_supplementary_file_is_asked_for() {
     let wanted = Wanted { structs: vec!["outer".into()], ..Wanted::default() };
     let error = Types::load(vec![Input::new("f", Arc::new(build.finish()))], &wanted).unwrap_err();
     assert!(error.to_string().contains(".gnu_debugaltlink"), "{error}");
+}
+
+/// All that was wanted was moved to the supplementary file, and nothing here refers to it.
+#[test]
+fn a_supplementary_file_is_named_where_nothing_is_found() {
+    let mut build = Build::new(5, false);
+    let unit = build.unit("dwz.c");
+    build.sized(unit, gimli::DW_TAG_structure_type, "other", 8);
+    let file = build.finish();
+    let load = |file: &[u8], wanted: &[&str]| {
+        let structs = wanted.iter().map(|name| (*name).to_owned()).collect();
+        let wanted = Wanted { structs, ..Wanted::default() };
+        Types::load(vec![Input::new("f", Arc::new(file.to_vec()))], &wanted).unwrap()
+    };
+    assert!(load(&file, &["outer"]).warnings().is_empty());
+    let linked = {
+        let parsed = object::read::elf::ElfFile64::<object::Endianness>::parse(&*file).unwrap();
+        use object::{Object as _, ObjectSection as _};
+        let (architecture, order) = (object::Architecture::X86_64, object::Endianness::Little);
+        let mut copy = object::write::Object::new(object::BinaryFormat::Elf, architecture, order);
+        let sections = parsed.sections().filter(|section| section.name().unwrap().starts_with(".debug"));
+        let sections = sections.map(|section| (section.name().unwrap(), section.data().unwrap()));
+        for (name, data) in sections.chain([(".gnu_debugaltlink", &b"../.dwz/kernel\0id"[..])]) {
+            let id = copy.add_section(Vec::new(), name.into(), object::SectionKind::Debug);
+            copy.set_section_data(id, data, 1);
+        }
+        copy.write().unwrap()
+    };
+    let types = load(&linked, &["outer"]);
+    let expected =
+        "f: the types are in the supplementary file ../.dwz/kernel (made by dwz), which was not given";
+    assert_eq!(types.warnings(), [expected]);
+    assert!(load(&linked, &["other"]).warnings().is_empty());
 }

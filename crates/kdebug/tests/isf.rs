@@ -269,6 +269,36 @@ fn units_and_modules_survive_being_written() {
     assert_eq!(types.symbols("_text"), again.symbols("_text"));
 }
 
+/// Of the only definition of its name, nobody needs to know all the units; of several, they are what tells them apart.
+#[test]
+fn units_of_homonyms_survive_being_written() {
+    let list = |letter: char, count: usize| -> Vec<String> {
+        (0..count).map(|number| format!("{letter}{number}")).collect()
+    };
+    let written = |first: usize, second: usize| {
+        let keys = [list('a', first), list('b', second)].map(|units| units.join(","));
+        let json = format!(
+            r#"{{"user_types": {{
+                "one@{0}": {{"size": 1, "kind": "struct", "fields": {{}}}},
+                "two@{0}": {{"size": 2, "kind": "struct", "fields": {{}}}},
+                "two@{1}": {{"size": 3, "kind": "struct", "fields": {{}}}}
+            }}, "symbols": {{}}}}"#,
+            keys[0], keys[1]
+        );
+        let wanted = Wanted { structs: names(&["one", "two"]), ..Wanted::default() };
+        let types = parse(&json, &wanted).unwrap();
+        assert_eq!(types.structs("two")[0].units.len(), first);
+        parse(&kdebug::isf::write(&types), &wanted).unwrap()
+    };
+    let again = written(200, 17);
+    assert_eq!(again.structs("one")[0].units, Vec::<String>::new());
+    let units: Vec<_> = again.structs("two").iter().map(|two| two.units.clone()).collect();
+    assert_eq!(units, [list('a', 200), list('b', 17)]);
+    let again = written(300, 17);
+    let units: Vec<_> = again.structs("two").iter().map(|two| two.units.clone()).collect();
+    assert_eq!(units, [Vec::new(), list('b', 17)], "the plain name is for all that are not listed");
+}
+
 #[test]
 fn a_struct_within_itself_is_cut() {
     let json = r#"{"user_types": {"s": {"size": 8, "kind": "struct", "fields": {

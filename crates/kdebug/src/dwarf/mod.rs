@@ -20,9 +20,14 @@
 //! is what must not be mixed up) are all built and compared.
 //! With [`Wanted::first_definition_only`](crate::Wanted::first_definition_only) the first unit wins
 //! and units after the last needed one are not read.
+//!
+//! # Damage
+//! A unit that cannot be decoded is lost from there on, a definition that leads into one is lost too, and each is a warning.
+//! It is an error only if no unit could be read to its end.
 
 mod abbrev;
 mod cursor;
+mod damage;
 mod expr;
 mod layout;
 mod names;
@@ -30,11 +35,12 @@ mod plan;
 mod scan;
 mod units;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::image::Image;
 use crate::source::{Found, SourceKind};
 use crate::types::{Struct, merge};
 use crate::wanted::WantedSets;
+use damage::Damage;
 use names::Names;
 use rayon::prelude::*;
 use scan::{Hit, Shape};
@@ -56,17 +62,27 @@ pub(crate) fn is_present(image: &Image<'_>) -> bool {
 pub(crate) fn load(image: &Image<'_>, wanted: &WantedSets<'_>) -> Result<Found> {
     let mut found = Found::new(SourceKind::Dwarf);
     let sections = Sections::load(image)?;
-    let debug = Debug::parse(image, &sections)?;
+    let mut damage = Damage::default();
+    let debug = Debug::parse(image, &sections, &mut damage)?;
     let names = Names::find(wanted, &sections);
-    let scan = scan::scan(&debug, &names, wanted)?;
+    let scan = scan::scan(&debug, &names, wanted, &mut damage)?;
+    if scan.whole_units == 0
+        && let Some(error) = damage.take_error()
+    {
+        return Err(error);
+    }
     for (of, name, value) in scan.enumerators {
         found.add_enumerator(&of, &name, value);
     }
     for (name, hits) in by_name(scan.hits) {
-        let definitions = definitions(&debug, &hits, wanted.first_definition_only)?;
+        let definitions = definitions(&debug, &hits, wanted.first_definition_only, &mut damage)?;
         if !definitions.is_empty() {
             found.structs.insert(names.text(name).to_owned(), definitions);
         }
+    }
+    found.warnings = damage.into_warnings();
+    if found.structs.is_empty() && !wanted.structs.is_empty() {
+        found.warnings.extend(debug.elsewhere());
     }
     Ok(found)
 }
@@ -82,37 +98,71 @@ fn by_name(hits: Vec<Vec<Hit>>) -> BTreeMap<u32, Vec<(usize, Hit)>> {
     names
 }
 
-/// The distinct definitions of one name: those of most units first, else in the order of units.
-fn definitions(debug: &Debug<'_>, hits: &[(usize, Hit)], first_only: bool) -> Result<Vec<Arc<Struct>>> {
-    let mut alike: BTreeMap<Shape, Vec<&(usize, Hit)>> = BTreeMap::new();
-    for hit in hits.iter().take(if first_only { 1 } else { usize::MAX }) {
-        alike.entry(hit.1.shape).or_default().push(hit);
-    }
-    // Pairs of a hit to build and the units that it stands for.
-    let mut tasks: Vec<(usize, Hit, Vec<usize>)> = Vec::new();
-    for group in alike.into_values() {
-        match group.as_slice() {
-            [(unit, hit), rest @ ..] if rest.len() >= FEW => {
-                let units = rest.iter().map(|(unit, _)| *unit);
-                tasks.push((*unit, *hit, std::iter::once(*unit).chain(units).collect()));
+/// A definition to be built.
+struct Task {
+    /// Where it is; elsewhere, too, as far as that looks alike.
+    places: Vec<(usize, usize)>,
+    /// The units that it stands for.
+    units: Vec<usize>,
+}
+
+impl Task {
+    /// Builds it at the first place that is not damaged.
+    fn build(&self, debug: &Debug<'_>) -> (Option<Struct>, Option<Error>) {
+        let mut first = None;
+        for (unit, offset) in &self.places {
+            match layout::Builder::new(debug).definition(*unit, *offset) {
+                Ok(built) => return (built, first),
+                Err(error) => {
+                    first.get_or_insert(error);
+                }
             }
-            few => tasks.extend(few.iter().map(|(unit, hit)| (*unit, *hit, vec![*unit]))),
         }
+        (None, first)
     }
-    tasks.sort_by_key(|(unit, hit, _)| (*unit, hit.offset));
+}
+
+/// The distinct definitions of one name: those of most units first, else in the order of units.
+fn definitions(
+    debug: &Debug<'_>,
+    hits: &[(usize, Hit)],
+    first_only: bool,
+    damage: &mut Damage,
+) -> Result<Vec<Arc<Struct>>> {
+    let mut tasks =
+        if first_only { Vec::from_iter(hits.first().map(|hit| task(&[hit]))) } else { tasks(hits) };
+    tasks.sort_by(|one, other| one.places.cmp(&other.places));
     tasks.truncate(MAX_BUILT);
-    let built: Vec<Option<Struct>> = tasks
-        .par_iter()
-        .map(|(unit, hit, _)| layout::Builder::new(debug).definition(*unit, hit.offset))
-        .collect::<Result<_>>()?;
+    let built: Vec<_> = tasks.par_iter().map(|task| task.build(debug)).collect();
     let mut definitions: Vec<Arc<Struct>> = Vec::new();
-    for ((_, _, units), built) in tasks.iter().zip(built) {
+    for (task, (built, error)) in tasks.iter().zip(built) {
+        if let Some(error) = error {
+            damage.add(error, "a definition is lost")?;
+        }
         let Some(mut built) = built else { continue };
-        built.units = units.iter().map(|unit| debug.stem(*unit).to_owned()).collect();
+        built.units = task.units.iter().map(|unit| debug.stem(*unit).to_owned()).collect();
         built.units.retain(|unit| !unit.is_empty());
         built.units.dedup();
         merge(&mut definitions, Arc::new(built));
     }
     definitions.sort_by_key(|definition| std::cmp::Reverse(definition.units.len()));
     Ok(definitions)
+}
+
+/// One task for look-alikes, if they are many; else one for each.
+fn tasks(hits: &[(usize, Hit)]) -> Vec<Task> {
+    let mut alike: BTreeMap<Shape, Vec<&(usize, Hit)>> = BTreeMap::new();
+    for hit in hits {
+        alike.entry(hit.1.shape).or_default().push(hit);
+    }
+    let split = |group: Vec<&(usize, Hit)>| match group.len() {
+        0..=FEW => group.into_iter().map(|hit| task(&[hit])).collect(),
+        _ => vec![task(&group)],
+    };
+    alike.into_values().flat_map(split).collect()
+}
+
+fn task(group: &[&(usize, Hit)]) -> Task {
+    let places = group.iter().take(FEW).map(|(unit, hit)| (*unit, hit.offset)).collect();
+    Task { places, units: group.iter().map(|(unit, _)| *unit).collect() }
 }

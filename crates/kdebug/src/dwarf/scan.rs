@@ -2,6 +2,7 @@
 
 use super::abbrev::Abbreviation;
 use super::cursor::Cursor;
+use super::damage::Damage;
 use super::expr::constant;
 use super::layout::structure_behind;
 use super::names::Names;
@@ -40,6 +41,8 @@ pub(crate) struct Scan {
     pub(crate) hits: Vec<Vec<Hit>>,
     /// Name of the enumeration, name and value.
     pub(crate) enumerators: Vec<(String, String, i128)>,
+    /// Units that were read to their end, or did not have to be.
+    pub(crate) whole_units: usize,
 }
 
 /// What one unit yields.
@@ -51,25 +54,38 @@ struct Yield {
 
 /// Reads the top level of all units in parallel. The result does not depend on the order in which
 /// threads get there.
-pub(crate) fn scan(debug: &Debug<'_>, names: &Names, wanted: &WantedSets<'_>) -> Result<Scan> {
+///
+/// Of a damaged unit comes what is before the damage.
+pub(crate) fn scan(
+    debug: &Debug<'_>,
+    names: &Names,
+    wanted: &WantedSets<'_>,
+    damage: &mut Damage,
+) -> Result<Scan> {
     let found = FirstUnits::new(names.len());
-    let yields: Vec<Yield> = (0..debug.units.len())
+    let yields: Vec<_> = (0..debug.units.len())
         .into_par_iter()
         .map(|number| {
             if wanted.first_definition_only && found.all_before(number) {
-                return Ok(Yield::default());
+                return (Yield::default(), Ok(true));
             }
-            let Some(unit) = debug.unit(number) else { return Ok(Yield::default()) };
+            let Some(unit) = debug.unit(number).filter(|unit| !unit.is_lost) else {
+                return (Yield::default(), Ok(false));
+            };
             let mut pass = Pass { debug, unit, number, names, found: &found, out: Yield::default() };
             let mut offset = 0;
-            pass.run(&mut offset).map_err(|error| debug.damaged(&unit.header, offset, error))?;
-            Ok(pass.out)
+            let outcome = pass.run(&mut offset).map_err(|error| debug.damaged(&unit.header, offset, error));
+            (pass.out, outcome.map(|()| true))
         })
-        .collect::<Result<_>>()?;
-    let mut scan = Scan { hits: Vec::new(), enumerators: Vec::new() };
-    for unit in yields {
+        .collect();
+    let mut scan = Scan { hits: Vec::new(), enumerators: Vec::new(), whole_units: 0 };
+    for (unit, outcome) in yields {
         scan.hits.push(unit.hits);
         scan.enumerators.extend(unit.enumerators);
+        match outcome {
+            Ok(is_whole) => scan.whole_units = scan.whole_units.saturating_add(is_whole.into()),
+            Err(error) => damage.add(error, "the rest of a compile unit is lost")?,
+        }
     }
     Ok(scan)
 }

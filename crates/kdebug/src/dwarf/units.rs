@@ -2,6 +2,7 @@
 
 use super::abbrev::Abbreviations;
 use super::cursor::Cursor;
+use super::damage::Damage;
 use crate::error::{Error, Result};
 use crate::image::Image;
 use crate::source::{Endian, unit_stem};
@@ -79,12 +80,16 @@ pub(crate) struct Unit<'a> {
     /// File stem of the source file; empty for units that are not a source file's.
     stem: String,
     str_offsets_base: gimli::DebugStrOffsetsBase<usize>,
+    /// It is damaged, and only here for others to keep their numbers.
+    pub(crate) is_lost: bool,
 }
 
 /// All units of a file.
 #[derive(Debug)]
 pub(crate) struct Debug<'a> {
     path: &'a str,
+    /// The file with what this one and others have in common.
+    supplementary: Option<String>,
     pub(crate) endian: Endian,
     /// Those of `.debug_info` in their order, then those of `.debug_types`.
     pub(crate) units: Vec<Unit<'a>>,
@@ -102,27 +107,19 @@ struct Strings<'a> {
 
 impl<'a> Debug<'a> {
     /// Reads the headers and root entries of all units, in parallel.
-    pub(crate) fn parse(image: &Image<'a>, sections: &'a Sections<'_>) -> Result<Self> {
+    ///
+    /// Errors: types are in another file. Damaged units are added to `damage`.
+    pub(crate) fn parse(image: &Image<'a>, sections: &'a Sections<'_>, damage: &mut Damage) -> Result<Self> {
         let endian = image.endian();
         let order = match endian {
             Endian::Little => RunTimeEndian::Little,
             Endian::Big => RunTimeEndian::Big,
         };
-        let failed = |section: &'static str| {
-            move |error: gimli::Error| Error::malformed(image.path, section, "a list of units", error)
-        };
-        let mut headers = Vec::new();
-        let info = gimli::DebugInfo::new(&sections.info, order);
-        let mut units = info.units();
-        while let Some(header) = units.next().map_err(failed(".debug_info"))? {
-            headers.push(header);
-        }
-        let types = gimli::DebugTypes::new(&sections.types, order);
-        let mut units = types.units();
-        while let Some(header) = units.next().map_err(failed(".debug_types"))? {
-            headers.push(header);
-        }
-        let abbreviations = abbreviations(image.path, &sections.abbrev, &headers)?;
+        let mut units = gimli::DebugInfo::new(&sections.info, order).units();
+        let mut headers = headers(image.path, ".debug_info", || units.next(), damage)?;
+        let mut units = gimli::DebugTypes::new(&sections.types, order).units();
+        headers.extend(self::headers(image.path, ".debug_types", || units.next(), damage)?);
+        let abbreviations = abbreviations(image.path, &sections.abbrev, &headers, damage)?;
         let strings = Strings {
             str: gimli::DebugStr::new(&sections.str, order),
             line_str: gimli::DebugLineStr::new(&sections.line_str, order),
@@ -134,15 +131,30 @@ impl<'a> Debug<'a> {
                 signatures.insert(type_signature.0, (number, type_offset.0));
             }
         }
-        let units = headers
+        let parsed: Vec<_> = headers
             .into_par_iter()
             .map(|header| {
-                let abbreviations =
-                    abbreviations.get(&table(&header)).map_or_else(Default::default, Arc::clone);
-                Unit::parse(image.path, header, abbreviations, &strings)
+                let unit = match abbreviations.get(&table(&header)) {
+                    Some(abbreviations) => {
+                        Unit::parse(image.path, header, Arc::clone(abbreviations), &strings)
+                    }
+                    None => Ok(Unit::lost(header)),
+                };
+                (header, unit)
             })
-            .collect::<Result<_>>()?;
-        Ok(Debug { path: image.path, endian, units, signatures, strings })
+            .collect();
+        let mut units = Vec::with_capacity(parsed.len());
+        for (header, unit) in parsed {
+            units.push(match unit {
+                Ok(unit) => unit,
+                Err(error) => {
+                    damage.add(error, "a compile unit is lost")?;
+                    Unit::lost(header)
+                }
+            });
+        }
+        let supplementary = image.supplementary();
+        Ok(Debug { path: image.path, supplementary, endian, units, signatures, strings })
     }
 
     pub(crate) fn unit(&self, number: usize) -> Option<&Unit<'a>> {
@@ -222,10 +234,16 @@ impl<'a> Debug<'a> {
         damaged(self.path, header, offset, error)
     }
 
+    /// Where the types may be, if none of the wanted ones is here.
+    pub(crate) fn elsewhere(&self) -> Option<String> {
+        self.supplementary.is_some().then(|| self.supplementary().to_string())
+    }
+
     fn supplementary(&self) -> Error {
+        let name = self.supplementary.as_deref().unwrap_or("named in its .gnu_debugaltlink or .debug_sup");
         Error::Elsewhere {
             path: self.path.to_owned(),
-            missing: "the supplementary file named in its .gnu_debugaltlink (made by dwz)".to_owned(),
+            missing: format!("the supplementary file {name} (made by dwz)"),
         }
     }
 }
@@ -268,7 +286,18 @@ impl<'a> Unit<'a> {
             });
         }
         let stem = text(root.name.filter(|_| root.is_source)).map(|name| unit_stem(&name));
-        Ok(Unit { header, abbreviations, stem: stem.unwrap_or_default(), str_offsets_base })
+        Ok(Unit { header, abbreviations, stem: stem.unwrap_or_default(), str_offsets_base, is_lost: false })
+    }
+
+    /// One that cannot be read: without abbreviations, no entry of it can be.
+    fn lost(header: UnitHeader<Slice<'a>>) -> Self {
+        Unit {
+            header,
+            abbreviations: Arc::default(),
+            stem: String::new(),
+            str_offsets_base: gimli::DebugStrOffsetsBase(0),
+            is_lost: true,
+        }
     }
 }
 
@@ -302,29 +331,74 @@ impl<'a> Strings<'a> {
     }
 }
 
+/// The headers of all units of a section, up to the first that does not lead to the next.
+fn headers<'a>(
+    path: &str,
+    section: &str,
+    mut next: impl FnMut() -> gimli::Result<Option<UnitHeader<Slice<'a>>>>,
+    damage: &mut Damage,
+) -> Result<Vec<UnitHeader<Slice<'a>>>> {
+    let mut headers = Vec::new();
+    let mut end = 0usize;
+    loop {
+        match next() {
+            Ok(Some(header)) => {
+                end = header.offset().0.saturating_add(header.length_including_self());
+                headers.push(header);
+            }
+            Ok(None) => return Ok(headers),
+            Err(error) => {
+                let error = Error::malformed(
+                    path,
+                    format!("{section}+{end:#x}"),
+                    "the header of a compile unit",
+                    error,
+                );
+                damage.add(error, "all compile units from there on are lost")?;
+                return Ok(headers);
+            }
+        }
+    }
+}
+
 /// Tells tables of abbreviations apart. The encoding decides how long attributes are.
 fn table(header: &UnitHeader<Slice<'_>>) -> (usize, Encoding) {
     (header.debug_abbrev_offset().0, header.encoding())
 }
 
-/// The abbreviation tables of all units, each parsed once.
+/// The abbreviation tables of all units, each parsed once; without those that are damaged.
 fn abbreviations<'a>(
     path: &str,
     section: &'a [u8],
     headers: &[UnitHeader<Slice<'_>>],
+    damage: &mut Damage,
 ) -> Result<HashMap<(usize, Encoding), Arc<Abbreviations<'a>>>> {
-    let users: HashMap<_, _> = headers.iter().map(|header| (table(header), header)).collect();
-    users
+    let mut users = HashMap::new();
+    let mut in_order = Vec::new();
+    for header in headers {
+        users.entry(table(header)).or_insert_with(|| in_order.push(header));
+    }
+    let parsed: Vec<_> = in_order
         .into_par_iter()
-        .map(|(table, header)| {
+        .map(|header| {
             let offset = header.debug_abbrev_offset();
             let abbreviations = Abbreviations::parse(section, offset, header).map_err(|error| {
                 let place = format!(".debug_abbrev+{:#x}", offset.0);
                 Error::malformed(path, place, "a table of abbreviations", error)
             })?;
-            Ok((table, Arc::new(abbreviations)))
+            Ok((table(header), Arc::new(abbreviations)))
         })
-        .collect()
+        .collect();
+    let mut tables = HashMap::with_capacity(parsed.len());
+    for outcome in parsed {
+        match outcome {
+            Ok((table, abbreviations)) => {
+                tables.insert(table, abbreviations);
+            }
+            Err(error) => damage.add(error, "the compile units that use it are lost")?,
+        }
+    }
+    Ok(tables)
 }
 
 fn damaged(path: &str, header: &UnitHeader<Slice<'_>>, offset: usize, error: gimli::Error) -> Error {

@@ -13,22 +13,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
-/// A definition that more units share comes from a header, and nobody asks for it by unit.
+/// The only definition of its name that more units share comes from a header, and nobody asks for it by unit.
 const MAX_UNITS: usize = 16;
-/// Of homonyms but the first, units are all that tells them apart.
+/// Of homonyms, units are all that tells them apart.
 const MAX_UNITS_OF_HOMONYM: usize = 256;
 
 /// Writes everything that `types` holds, ready to be loaded again in its place.
 ///
-/// What the format has no word for is lost: units of a definition that more than 16 of them share and that is the first or only one
-/// of its name, and the files that all of it came from.
+/// What the format has no word for is lost: units of the only definition of a name if more than 16 of them share it, of the first one
+/// of several if more than 256 do, and the files that all of it came from.
 pub fn write(types: &Types) -> String {
     let mut writer = Writer { endian: endian(types), ..Writer::default() };
     // All keys first: structs refer to each other.
     let mut planned = Vec::new();
     for (name, definitions) in types.all_structs() {
+        let most = if definitions.len() == 1 { MAX_UNITS } else { MAX_UNITS_OF_HOMONYM };
         for (index, definition) in definitions.iter().enumerate() {
-            planned.push((writer.plan(name, definition, index == 0), definition));
+            planned.push((writer.plan(name, definition, most, index == 0), definition));
         }
     }
     for (key, definition) in planned {
@@ -82,13 +83,11 @@ struct Writer {
 }
 
 impl Writer {
-    /// The key of a definition that is to be found by `name`.
-    fn plan(&mut self, name: &str, definition: &Arc<Struct>, is_first: bool) -> String {
-        let units = match definition.units.len() {
-            0..=MAX_UNITS => definition.units.as_slice(),
-            _ if is_first => &[],
-            many => definition.units.get(..many.min(MAX_UNITS_OF_HOMONYM)).unwrap_or_default(),
-        };
+    /// The key of a definition that is to be found by `name`, and by up to `most` units.
+    fn plan(&mut self, name: &str, definition: &Arc<Struct>, most: usize, is_first: bool) -> String {
+        let units = definition.units.get(..most).unwrap_or(&definition.units);
+        // The plain name is the definition of all units that are not listed.
+        let units = if is_first && definition.units.len() > most { &[] } else { units };
         let key = free_key(name, units, &mut self.keys);
         self.names.insert(name.to_owned());
         // A typedef's struct may have a tag of its own, by which others refer to it.
