@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::abi::Endian;
 use crate::arch::{Arch, Tables};
 use crate::page_array::{MemoryModel, SECTION_SIZE_BITS};
-use crate::space::Space;
+use crate::space::{Space, build_id_note};
 
 /// `_text`, `_stext`, … and the root page table; returns the latter's address (0 without one).
 pub(crate) fn early_symbols(space: &mut Space) -> u64 {
@@ -109,6 +109,7 @@ pub(crate) fn place(
     first_pfn: u64,
 ) -> String {
     let facts = space.facts.clone();
+    notes(space, build_id);
     let address =
         |name: &str| space.symbols.iter().find(|s| s.name == name).map(|s| s.address).unwrap_or_default();
     let mut text = String::new();
@@ -176,6 +177,19 @@ pub(crate) fn place(
     let size = space.data("vmcoreinfo_size", space.abi().word, None);
     space.put_word(size, text.len() as u64);
     text
+}
+
+/// The kernel's own notes, between their labels.
+fn notes(space: &mut Space, build_id: &[u8]) {
+    let abi = space.abi();
+    let mut notes = Vec::new();
+    for value in [6, 4, 0x101] {
+        notes.extend(abi.bytes(value, 4));
+    }
+    notes.extend_from_slice(b"Linux\0\0\0\0\0\0\0");
+    notes.extend(build_id_note(abi, build_id));
+    let start = space.rodata("__start_notes", &notes, None);
+    space.label("__stop_notes", start + notes.len() as u64);
 }
 
 /// The ELF note around a VMCOREINFO text.

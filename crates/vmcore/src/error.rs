@@ -110,8 +110,10 @@ pub enum Error {
     /// The kernel's address space was not found in the core.
     #[error("kernel address space not found: {reason}")]
     AddressSpace {
-        /// What was tried and what was missing.
+        /// What was expected, and found instead.
         reason: String,
+        /// Evidence that led to nothing, and each place where the kernel is not: for those who want to know all.
+        tried: Vec<String>,
     },
 }
 

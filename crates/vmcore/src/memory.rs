@@ -41,7 +41,7 @@ impl Memory {
     /// Bytes of a page.
     #[must_use]
     pub fn page_size(&self) -> u64 {
-        self.core.page_size()
+        self.space.page_size().unwrap_or_else(|| self.core.page_size())
     }
 
     /// Fills `buf` from consecutive virtual addresses, across pages.

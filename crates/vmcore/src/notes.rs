@@ -6,8 +6,9 @@
 //!
 //! Kernel cores pad to 4 bytes in 64-bit files too.
 
-use crate::Abi;
+use crate::bytes::Source;
 use crate::content::Content;
+use crate::{Abi, Endian, Machine};
 use std::fmt;
 
 /// A record header.
@@ -30,6 +31,20 @@ pub struct Note {
     pub kind: u32,
     /// Content.
     pub desc: Vec<u8>,
+}
+
+impl Note {
+    /// The notes in some bytes that are no core: those that a kernel has in its own image, say. Up to the first that is not
+    /// wholly there.
+    #[must_use]
+    pub fn parse(bytes: Vec<u8>, abi: Abi) -> Vec<Note> {
+        let (mut notes, size) = (Vec::new(), bytes.len() as u64);
+        // Fails only for what begins like a flattened core.
+        if let Ok(content) = Content::new(Source::Memory(bytes)) {
+            read(&content, 0, size, abi, &mut notes);
+        }
+        notes
+    }
 }
 
 impl fmt::Debug for Note {
@@ -78,6 +93,21 @@ pub(crate) fn vmcoreinfo(notes: &[Note]) -> Option<&[u8]> {
     notes.iter().find(|note| note.name == b"VMCOREINFO").map(|note| note.desc.as_slice())
 }
 
+/// The processor that the registers in the notes are of, told by how many bytes they take.
+///
+/// In the header of its kdump-compressed files QEMU calls every x86 guest `x86_64`, be it a 32-bit one, and most others `Unknown`.
+pub(crate) fn machine(notes: &[Note], endian: Endian) -> Option<Machine> {
+    const NT_PRSTATUS: u32 = 1;
+    let registers = notes.iter().find(|note| note.name == b"CORE" && note.kind == NT_PRSTATUS)?;
+    match (registers.desc.len(), endian) {
+        (144, Endian::Little) => Some(Machine::X86),
+        (336, Endian::Little) => Some(Machine::X86_64),
+        (148, _) => Some(Machine::Arm),
+        (392, _) => Some(Machine::AArch64),
+        _ => None,
+    }
+}
+
 /// Some bytes of a note or of a text as long as one.
 pub(crate) fn bytes(content: &Content, offset: u64, len: u64) -> Option<Vec<u8>> {
     let len = usize::try_from(len).ok().filter(|_| len <= DESC_MAX)?;
@@ -92,9 +122,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn parse(bytes: &[u8], abi: Abi) -> Vec<Note> {
-        let (content, mut notes) = (Content::from_bytes(bytes.to_vec()), Vec::new());
-        read(&content, 0, bytes.len() as u64, abi, &mut notes);
-        notes
+        Note::parse(bytes.to_vec(), abi)
     }
 
     /// The worked example of the format: a VMCOREINFO note with a text of 0x7b5 bytes.

@@ -160,6 +160,11 @@ impl Vmcore {
         let text = parts.iter().find_map(Kdump::vmcoreinfo);
         let vmcoreinfo = text.as_deref().or_else(|| notes::vmcoreinfo(&notes)).map(Vmcoreinfo::parse);
         let (machine, abi) = header.machine();
+        let machine = match machine {
+            Machine::X86_64 | Machine::Other(_) => notes::machine(&notes, abi.endian).unwrap_or(machine),
+            named => named,
+        };
+        let abi = Abi { word: machine.word_size().unwrap_or(abi.word), ..abi };
         let version = header.version;
         let kind =
             if header.diskdump { FormatKind::Diskdump { version } } else { FormatKind::Kdump { version } };

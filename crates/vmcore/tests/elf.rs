@@ -263,6 +263,10 @@ fn what_is_no_kernel_core_is_named() {
     assert!(refusal(Core::new(&[]).build()).contains("expected at least one PT_LOAD segment, found none"));
     let process = with_notes(&note(b"CORE", 6, b"auxv"), &[]);
     assert!(refusal(process).contains("the core of a process"));
+    let cut = Core { phoff: DATA + 0x1000, ..Core::new(&[]) };
+    let cut = Core { phnum: 3, ..cut }.build();
+    let refused = refusal(cut);
+    assert!(refused.ends_with("expected 3 of them at 0x5000, found a file of 0x5000 bytes"), "{refused}");
     let mut class = Core::new(&one).build();
     class[4] = 3;
     assert!(refusal(class.clone()).contains("ELF class: expected 1 (32 bits) or 2 (64 bits), found 3"));

@@ -413,6 +413,32 @@ fn impossible_headers_are_refused() {
     assert!(refusal(vec![file]).contains("a block size of 4096 to 65536"));
 }
 
+/// QEMU calls every x86 guest `x86_64`, and most others `Unknown`; what it wrote of the processors tells them apart.
+#[test]
+fn the_machine_is_that_of_the_registers() {
+    let machine = |name: &'static str, abi: Abi, registers: usize| {
+        let mut file = Dump { abi, machine: name, ..Dump::new() }.page(1, Page::Raw(1)).build();
+        let note = [&[5, 0, 0, 0][..], &(registers as u32).to_le_bytes(), &[1, 0, 0, 0], b"CORE\0\0\0\0"];
+        let note = [&note.concat()[..], &vec![0; registers]].concat();
+        file[B + 400..][..note.len()].copy_from_slice(&note);
+        let (place, word) = if abi == Abi::LE64 { (48, 8) } else { (32, 4) };
+        file[B + place..][..8].copy_from_slice(&(B as u64 + 400).to_le_bytes());
+        file[B + place + 8..][..word].copy_from_slice(&(note.len() as u64).to_le_bytes()[..word]);
+        let core = open(vec![file]);
+        assert_eq!(core.notes().len(), 1);
+        (core.machine(), core.abi().word)
+    };
+    assert_eq!(machine("x86_64", Abi::LE64, 336), (Machine::X86_64, WordSize::Bits64));
+    for abi in [Abi::LE64, Abi::LE32] {
+        assert_eq!(machine("x86_64", abi, 144), (Machine::X86, WordSize::Bits32));
+    }
+    assert_eq!(machine("Unknown", Abi::LE64, 392), (Machine::AArch64, WordSize::Bits64));
+    assert_eq!(machine("x86_64", Abi::LE64, 392), (Machine::AArch64, WordSize::Bits64));
+    assert_eq!(machine("Unknown", Abi::LE64, 999), (Machine::Other(0), WordSize::Bits64));
+    // A machine that QEMU does not name is named by the kernel itself.
+    assert_eq!(machine("riscv64", Abi::LE64, 336), (Machine::RiscV, WordSize::Bits64));
+}
+
 /// The predecessor of the format has the same headers with another sub-header.
 #[test]
 fn a_diskdump_file_is_read_without_its_sub_header() {

@@ -227,7 +227,11 @@ impl Elf {
     fn notes(&self, kernel: &DeadKernel) -> Vec<u8> {
         let abi = kernel.facts().abi;
         let mut out = Vec::new();
-        let (size, pid) = if abi.word == 8 { (336, 32) } else { (144, 24) };
+        let (size, pid) = match (kernel.facts().elf_machine, abi.word) {
+            (183, _) => (392, 32),
+            (_, 8) => (336, 32),
+            _ => (144, 24),
+        };
         for cpu in 0..kernel.cpus {
             let mut status = vec![0; size];
             abi.put(&mut status, pid, 4, u64::from(cpu) + 100);
@@ -262,9 +266,9 @@ fn note(abi: Abi, out: &mut Vec<u8>, name: &[u8], kind: u64, desc: &[u8]) {
     out.resize(out.len().next_multiple_of(4), 0);
 }
 
-/// The CPU notes of a core, as kdump-compressed files repeat them.
-pub(super) fn cpu_notes(kernel: &DeadKernel) -> Vec<u8> {
-    Elf::kdump().notes(kernel)
+/// The notes of a core, as kdump-compressed files repeat them.
+pub(super) fn repeated_notes(kernel: &DeadKernel, qemu: bool) -> Vec<u8> {
+    if qemu { Elf::qemu() } else { Elf::kdump() }.notes(kernel)
 }
 
 struct Segment {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::CoreFile;
-use super::elf::cpu_notes;
+use super::elf::repeated_notes;
 use crate::build::DeadKernel;
 
 /// How pages are stored.
@@ -72,6 +72,7 @@ pub struct Kdump {
     zero_pages: bool,
     excluded: BTreeSet<u64>,
     lost_from: Option<u64>,
+    qemu: bool,
 }
 
 impl Kdump {
@@ -85,7 +86,14 @@ impl Kdump {
             zero_pages: false,
             excluded: BTreeSet::new(),
             lost_from: None,
+            qemu: false,
         }
+    }
+
+    /// As QEMU writes it without the guest's help: no VMCOREINFO, of what `uname` says only a name for the machine that need not
+    /// be right, control registers, and blocks of 64 KiB of arm64 guests.
+    pub fn qemu(codec: Codec) -> Kdump {
+        Kdump { qemu: true, ..Kdump::new(codec) }
     }
 
     /// Header version 1 … 6.
@@ -120,7 +128,7 @@ impl Kdump {
 
     /// Writes one file.
     pub fn write(&self, kernel: &DeadKernel) -> CoreFile {
-        let end = kernel.memory().ram().end / kernel.facts().page_size();
+        let end = kernel.memory().ram().end / self.block(kernel);
         self.part(kernel, None, 0..end)
     }
 
@@ -128,7 +136,7 @@ impl Kdump {
     pub fn split(&self, kernel: &DeadKernel, parts: u64) -> Vec<CoreFile> {
         let dumped = self.dumped(kernel);
         let frames: Vec<u64> = dumped.iter().copied().collect();
-        let end = kernel.memory().ram().end / kernel.facts().page_size();
+        let end = kernel.memory().ram().end / self.block(kernel);
         let cut = |part: u64| match part {
             0 => 0,
             part if part == parts => end,
@@ -137,13 +145,19 @@ impl Kdump {
         (0..parts).map(|p| self.part(kernel, Some(p), cut(p)..cut(p + 1))).collect()
     }
 
-    fn dumped(&self, kernel: &DeadKernel) -> BTreeSet<u64> {
+    /// Bytes of a block, which is what the file calls a page.
+    fn block(&self, kernel: &DeadKernel) -> u64 {
         let page = kernel.facts().page_size();
+        if self.qemu && kernel.facts().elf_machine == 183 { page.max(1 << 16) } else { page }
+    }
+
+    fn dumped(&self, kernel: &DeadKernel) -> BTreeSet<u64> {
+        let (page, block) = (kernel.facts().page_size(), self.block(kernel));
         let ram = kernel.memory().ram();
         let mut frames: BTreeSet<u64> = if self.zero_pages {
-            (ram.start / page..ram.end / page).collect()
+            (ram.start / block..ram.end / block).collect()
         } else {
-            kernel.memory().pages().map(|(pfn, _)| pfn).collect()
+            kernel.memory().pages().map(|(pfn, _)| pfn * page / block).collect()
         };
         frames.retain(|pfn| !self.excluded.contains(pfn));
         frames
@@ -151,7 +165,7 @@ impl Kdump {
 
     fn part(&self, kernel: &DeadKernel, split: Option<u64>, range: std::ops::Range<u64>) -> CoreFile {
         let facts = kernel.facts();
-        let block = facts.page_size();
+        let block = self.block(kernel);
         let ram = kernel.memory().ram();
         let max_mapnr = ram.end / block;
         let bitmap_bytes = max_mapnr.div_ceil(8).next_multiple_of(block);
@@ -180,7 +194,13 @@ impl Kdump {
                 table.resize(table.len() + 24, 0);
                 continue;
             }
-            let bytes = kernel.memory().page(*pfn).unwrap_or(&blank);
+            let composed;
+            let bytes = if block == facts.page_size() {
+                kernel.memory().page(*pfn).unwrap_or(&blank)
+            } else {
+                composed = kernel.memory().read(pfn * block, block as usize);
+                &composed
+            };
             let is_zero = bytes.iter().all(|b| *b == 0);
             let stored = match zero {
                 Some(stored) if is_zero => stored,
@@ -219,19 +239,24 @@ impl Kdump {
         let facts = kernel.facts();
         let abi = facts.abi;
         let wide = self.is_wide(kernel);
-        let mut out = vec![0; facts.page_size() as usize];
+        let mut out = vec![0; self.block(kernel) as usize];
         out[..8].copy_from_slice(b"KDUMP   ");
         abi.put(&mut out, 8, 4, u64::from(self.version));
-        let uts = kernel.symbol("init_uts_ns") + kernel.types().place("uts_namespace", "name").offset;
-        let names = kernel.memory().read(kernel.phys(uts), 390);
-        out[12..402].copy_from_slice(&names);
+        if self.qemu {
+            let machine: &[u8] = if matches!(facts.elf_machine, 3 | 62) { b"x86_64" } else { b"Unknown" };
+            out[272..272 + machine.len()].copy_from_slice(machine);
+        } else {
+            let uts = kernel.symbol("init_uts_ns") + kernel.types().place("uts_namespace", "name").offset;
+            let names = kernel.memory().read(kernel.phys(uts), 390);
+            out[12..402].copy_from_slice(&names);
+        }
         let (time, fields) = if wide { (408, 424) } else { (404, 412) };
         abi.put(&mut out, time, if wide { 8 } else { 4 }, 1_262_307_600);
         let incomplete = if self.lost_from.is_some() { 8 } else { 0 };
         let shown = if self.version >= 6 { 0 } else { max_mapnr };
         for (i, value) in [
             self.codec.flag() | incomplete,
-            facts.page_size(),
+            self.block(kernel),
             self.sub_header_blocks,
             bitmap_blocks,
             shown,
@@ -279,11 +304,11 @@ impl Kdump {
             abi.put(&mut out, at[2], word, if split && !obsolete { range.start } else { 0 });
             abi.put(&mut out, at[2] + word, word, if split && !obsolete { range.end } else { 0 });
         }
-        let text = kernel.vmcoreinfo().as_bytes();
+        let text = if self.qemu { &[] } else { kernel.vmcoreinfo().as_bytes() };
         let text_at = 0x200;
-        let notes = cpu_notes(kernel);
+        let notes = repeated_notes(kernel, self.qemu);
         let notes_at = (text_at + text.len()).next_multiple_of(4);
-        if self.version >= 3 {
+        if self.version >= 3 && !text.is_empty() {
             abi.put(&mut out, at[3], 8, block + text_at as u64);
             abi.put(&mut out, at[3] + 8, word, text.len() as u64);
             out[text_at..text_at + text.len()].copy_from_slice(text);

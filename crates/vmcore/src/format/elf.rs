@@ -231,6 +231,14 @@ fn program_headers(
         count = u64::from(real);
     }
     let room = content.len().saturating_sub(start) / step as u64;
+    if count > 0 && room == 0 {
+        let expected = format!("{count} of them at {start:#x}");
+        return Err(Defect::new(
+            "ELF program headers",
+            expected,
+            format!("a file of {:#x} bytes", content.len()),
+        ));
+    }
     if count > room {
         warnings.push(format!("truncated: the file has {room} of {count} program headers"));
     }

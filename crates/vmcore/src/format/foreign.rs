@@ -49,6 +49,12 @@ const FOREIGN: &[Foreign] = &[
     at(0, b"\xd1\xba\xd1\xba", "a VMware snapshot or suspend file", VMSS2CORE),
     at(0, b"\xd2\xbe\xd2\xbe", "a VMware snapshot or suspend file", VMSS2CORE),
     at(0, b"\xd3\xbe\xd3\xbe", "a VMware snapshot or suspend file", VMSS2CORE),
+    at(
+        0,
+        b"\x14\x20\x28\x01",
+        "a Hyper-V saved state",
+        "no tool is known that converts it; dump again with kdump inside the guest",
+    ),
     at(0, b"PAGEDU64", "a Windows crash dump", OTHER_SYSTEM),
     at(0, b"PAGEDUMP", "a Windows crash dump", OTHER_SYSTEM),
     at(0, b"MDMP", "a Windows minidump", OTHER_SYSTEM),
@@ -136,6 +142,7 @@ mod tests {
         );
         assert!(message(b"\xa8\x19\x01\x73\x61\x8f\x23\xfd").contains("zgetdump"));
         assert!(message(b"\xd0\xbe\xd2\xbe").contains("vmss2core"));
+        assert!(message(b"\x14\x20\x28\x01\0\0").contains("a Hyper-V saved state"));
         let mut tar = vec![b'a'; 512];
         tar[257..262].copy_from_slice(b"ustar");
         assert!(message(&tar).contains("tar archive"));

@@ -114,17 +114,19 @@ impl Architecture for AArch64 {
     }
 
     fn direct_maps(&self, clues: &Clues<'_>, found: &Candidate) -> Vec<DirectMap> {
-        let stated = phys_offset(clues);
         let end = clues.memory_end();
         // Nothing tells the direct map's program header from that of the image; all of them are used then.
         let Some(paging) = found.paging else { return Vec::new() };
         let form_bits = paging.form.va_bits();
         let configured =
             clues.number("VA_BITS").and_then(|bits| u32::try_from(bits).ok()).unwrap_or(form_bits);
+        let actual = actual_bits(clues).unwrap_or(form_bits);
+        let stated = phys_offset(clues).map(|(phys, source)| (unshifted(phys, configured, actual), source));
+        let by_user = clues.hints.phys_base.is_some();
         let mut maps = Vec::new();
         // 5.4 to 5.8 on a processor without the 52 bits it was configured for.
         let fallen_back = (configured == 52 && stated.is_some()).then_some(48);
-        let widths = [configured, form_bits].into_iter().chain(fallen_back);
+        let widths = [configured, form_bits, actual].into_iter().chain(fallen_back);
         for bits in widths.filter(|bits| (36..=52).contains(bits)) {
             // From 5.4 on the lower half, before that the upper one; never where the image is, but in the upper half
             // to 4.5.
@@ -149,7 +151,8 @@ impl Architecture for AArch64 {
                     first,
                     len,
                     source: source.into(),
-                    stated: false,
+                    stated: by_user,
+                    by_user,
                 });
             }
         }
@@ -161,6 +164,21 @@ impl Architecture for AArch64 {
 fn phys_offset(clues: &Clues<'_>) -> Option<(u64, &'static str)> {
     let user = clues.hints.phys_base.map(|base| (base, "the user"));
     user.or_else(|| Some((clues.number("PHYS_OFFSET")?, "NUMBER(PHYS_OFFSET)")))
+}
+
+/// From 5.11 on, a kernel configured for more address bits than the processor has counts from where its direct map would begin
+/// then: a place so far below all memory that the number wraps. Here is what lies where it does begin.
+fn unshifted(phys: u64, configured: u32, actual: u32) -> u64 {
+    if phys >> 52 == 0 {
+        return phys;
+    }
+    phys.wrapping_add((!low_bits(actual)).wrapping_sub(!low_bits(configured)))
+}
+
+/// Address bits that the processor translates, if the kernel says so.
+fn actual_bits(clues: &Clues<'_>) -> Option<u32> {
+    let size = u32::try_from(clues.number("TCR_EL1_T1SZ")?).ok()?;
+    64_u32.checked_sub(size).filter(|bits| (36..=52).contains(bits))
 }
 
 /// Virtual minus physical address of the image, by whom.

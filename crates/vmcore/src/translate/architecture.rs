@@ -39,6 +39,8 @@ pub(crate) struct Candidate {
     pub(crate) linear: Vec<Region>,
     /// The kernel's page tables, if their place is known.
     pub(crate) paging: Option<Paging>,
+    /// It is not what the user says: never used, but if the kernel is there, the user is wrong.
+    pub(crate) against: bool,
 }
 
 impl Candidate {
@@ -56,7 +58,7 @@ impl Candidate {
             delta,
             label: "kernel image".into(),
         });
-        Candidate { how, kaslr, linear: image.into_iter().collect(), paging }
+        Candidate { how, kaslr, linear: image.into_iter().collect(), paging, against: false }
     }
 
     /// The physical address by the linear ranges alone.
@@ -77,6 +79,8 @@ pub(crate) struct DirectMap {
     pub(crate) len: u64,
     /// Who says so: for people.
     pub(crate) source: String,
-    /// Said by the core itself, not assumed: to be used even where page tables are missing to verify it.
+    /// Said by the core itself or by the user, not assumed: to be used even where page tables are missing to verify it.
     pub(crate) stated: bool,
+    /// Said by the user: nothing else is used if it is wrong.
+    pub(crate) by_user: bool,
 }

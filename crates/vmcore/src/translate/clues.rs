@@ -68,15 +68,23 @@ pub(crate) struct Clues<'a> {
 impl Clues<'_> {
     /// How far the image was moved, as far as somebody says so.
     ///
-    /// In this order: the user, `KERNELOFFSET`, `_stext` here and in the debug information.
+    /// In this order: the user, `KERNELOFFSET`, a symbol here and in the debug information.
     pub(crate) fn kaslr(&self) -> Option<u64> {
         let stated = || self.vmcoreinfo?.kernel_offset();
         let compared = || {
-            let moved = self.vmcoreinfo?.symbol("_stext")?.wrapping_sub((self.hints.symbol)("_stext")?);
+            let (_, stated, linked) = self.known_twice()?;
+            let moved = stated.wrapping_sub(linked);
             // Kernels move by large pages; anything else compares two different kernels.
             (moved & 0xffff == 0).then_some(moved & self.mem.abi().word_mask())
         };
         self.hints.kaslr.or_else(stated).or_else(compared)
+    }
+
+    /// A symbol of the image with its address by VMCOREINFO and by the debug information.
+    pub(crate) fn known_twice(&self) -> Option<(&'static str, u64, u64)> {
+        let info = self.vmcoreinfo?;
+        let both = |name| Some((name, info.symbol(name)?, (self.hints.symbol)(name)?));
+        ["_stext", "init_uts_ns"].into_iter().find_map(both)
     }
 
     /// The run-time address of the first of these symbols that is known.

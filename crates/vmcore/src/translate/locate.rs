@@ -39,22 +39,33 @@ pub(crate) fn locate(source: &Source<'_>, hints: &Hints<'_>) -> Result<AddressSp
         tried: Vec::new(),
         rejected: Vec::new(),
         best: None,
+        elsewhere: None,
     };
     search.run();
-    let Search { mut tried, mut rejected, best, .. } = search;
-    match best {
-        Some(found) if found.is_usable() => Ok(found.into_space(source, hints, rejected)),
+    let found = match search.best.take() {
+        Some(found) if found.is_usable() && search.elsewhere.is_none() => found,
         unusable => {
-            if let Some(found) = unusable {
-                rejected.push(format!("{}: {}", found.candidate.how, found.verdict.reason));
+            if let Some(Found { stage, candidate, verdict, .. }) = unusable {
+                search.reject(&stage, &candidate, &verdict);
             }
-            tried.append(&mut rejected);
-            tried.push(
-                "to help: debug information of this kernel, or --vmcoreinfo, --kaslr, --phys-base".into(),
-            );
-            Err(Error::AddressSpace { reason: tried.join("; ") })
+            let reason = search.reason();
+            let Search { mut tried, rejected, .. } = search;
+            tried.extend(rejected.into_iter().map(|place| place.story));
+            return Err(Error::AddressSpace { reason, tried });
         }
-    }
+    };
+    let rejected = search.rejected.into_iter().map(|place| place.story).collect();
+    found
+        .into_space(source, hints, rejected)
+        .map_err(|reason| Error::AddressSpace { reason, tried: search.tried })
+}
+
+/// A place where the kernel is not.
+struct Rejected {
+    /// By which evidence, and the first thing that is wrong there.
+    brief: String,
+    /// All that was looked at.
+    story: String,
 }
 
 /// The best candidate so far.
@@ -76,8 +87,10 @@ struct Search<'a> {
     registers: Vec<Registers>,
     /// Evidence that led to nothing.
     tried: Vec<String>,
-    rejected: Vec<String>,
+    rejected: Vec<Rejected>,
     best: Option<Found>,
+    /// Where the kernel is against what the user says.
+    elsewhere: Option<String>,
 }
 
 impl Search<'_> {
@@ -185,6 +198,15 @@ impl Search<'_> {
         }
         for candidate in candidates {
             let verdict = verify(&self.clues(info, banner_at), &candidate);
+            if candidate.against {
+                let known = self.best.as_ref().map(|best| best.verdict.content);
+                let is_there = verdict.content >= Content::Disputed && verdict.tables != Tables::Disagree;
+                if is_there && known < Some(Content::Disputed) {
+                    self.elsewhere = Some(format!("by {}, {}", candidate.how, verdict.reason()));
+                    return true;
+                }
+                continue;
+            }
             let perfect = verdict.is_perfect();
             self.consider(stage, candidate, verdict, info, banner_at, stated);
             if perfect {
@@ -203,16 +225,45 @@ impl Search<'_> {
         banner_at: Option<PhysAddr>,
         stated: bool,
     ) {
+        // What the user says is not made to fit by giving up the page tables.
+        let bent = self.hints.phys_base.is_some() && verdict.tables == Tables::Disagree;
         let better = !verdict.is_refuted()
+            && !bent
             && self.best.as_ref().is_none_or(|best| verdict.rank() > best.verdict.rank());
         if better {
             let (stage, vmcoreinfo) = (stage.into(), info.cloned());
             self.best = Some(Found { stage, candidate, verdict, vmcoreinfo, banner_at, stated });
             return;
         }
-        let line = format!("{stage}: {}: {}", candidate.how, verdict.reason);
-        if self.rejected.len() < REJECTED_MAX && !self.rejected.contains(&line) {
-            self.rejected.push(line);
+        self.reject(stage, &candidate, &verdict);
+    }
+
+    fn reject(&mut self, stage: &str, candidate: &Candidate, verdict: &Verdict) {
+        let story = format!("{stage}: {}: {}", candidate.how, verdict.reason());
+        if self.rejected.len() < REJECTED_MAX && self.rejected.iter().all(|known| known.story != story) {
+            let first = verdict.reasons.first().map_or("", String::as_str);
+            self.rejected.push(Rejected { brief: format!("by {}, {first}", candidate.how), story });
+        }
+    }
+
+    /// Why there is no kernel, in one line.
+    fn reason(&self) -> String {
+        const EXPECTED: &str = "expected init_uts_ns or linux_banner";
+        if let (Some(base), Some(elsewhere)) = (self.hints.phys_base, &self.elsewhere) {
+            return format!("expected it by phys_base {base:#x}, as given, found it elsewhere: {elsewhere}");
+        }
+        match self.rejected.as_slice() {
+            [only] => format!("{EXPECTED} in the only likely place, found neither: {}", only.brief),
+            [first, ..] => {
+                let count = self.rejected.len();
+                format!("{EXPECTED} in one of {count} likely places, found neither; the first: {}", first.brief)
+            }
+            [] if self.architecture.is_none() => format!(
+                "expected page tables of x86_64, i386 or aarch64, or program headers with kernel addresses, found a core of {} \
+                 without",
+                self.source.mem.machine()
+            ),
+            [] => "expected VMCOREINFO in the core or in its memory, or symbols of the kernel and its banner, found none".into(),
         }
     }
 }
@@ -222,7 +273,13 @@ impl Found {
         self.stated || self.verdict.content >= Content::Disputed || self.verdict.tables == Tables::Agree
     }
 
-    fn into_space(self, source: &Source<'_>, hints: &Hints<'_>, rejected: Vec<String>) -> AddressSpace {
+    /// Errors: the user says where the direct map begins, and the page tables say otherwise.
+    fn into_space(
+        self,
+        source: &Source<'_>,
+        hints: &Hints<'_>,
+        rejected: Vec<String>,
+    ) -> Result<AddressSpace, String> {
         let Found { stage, mut candidate, verdict, vmcoreinfo, banner_at, .. } = self;
         let mem = source.mem;
         let verified = verdict.content >= Content::Disputed || verdict.tables == Tables::Agree;
@@ -235,7 +292,7 @@ impl Found {
         let mut story = vec![
             format!("{}: {stage}, {}", mem.machine(), candidate.how),
             format!("kernel image moved by {:#x}", candidate.kaslr),
-            format!("{trust}: {}", verdict.reason),
+            format!("{trust}: {}", verdict.reason()),
         ];
         if verdict.tables == Tables::Disagree {
             candidate.paging = None;
@@ -249,9 +306,9 @@ impl Found {
             header_phys_base: source.header_phys_base,
             banner_at,
         };
-        let direct = architecture::of(mem.machine()).and_then(|architecture| {
-            direct_map(&clues, &candidate, architecture.direct_maps(&clues, &candidate), &mut story)
-        });
+        let maps = architecture::of(mem.machine())
+            .map_or_else(Vec::new, |architecture| architecture.direct_maps(&clues, &candidate));
+        let direct = direct_map(&clues, &candidate, maps, &mut story)?;
         let mut linear = std::mem::take(&mut candidate.linear);
         if let Some(map) = &direct
             && map.len > 0
@@ -302,17 +359,20 @@ impl Found {
             space.story.push("VMCOREINFO read from the kernel's memory".into());
             space.vmcoreinfo = Some(info);
         }
-        space
+        Ok(space)
     }
 }
 
-/// The first of the direct maps that page tables confirm, or that the core states where they are missing.
+/// The first of the direct maps that page tables confirm, or that the core or the user states where they are missing.
+///
+/// Errors: the user states one, and page tables deny it.
 fn direct_map(
     clues: &Clues<'_>,
     candidate: &Candidate,
     maps: Vec<DirectMap>,
     story: &mut Vec<String>,
-) -> Option<DirectMap> {
+) -> Result<Option<DirectMap>, String> {
+    let mut denied = None;
     let ranges = clues.mem.ranges();
     // The root table is memory that every direct map shows; the rest is for cores in which the way to it is missing.
     let probes = || {
@@ -321,10 +381,16 @@ fn direct_map(
     };
     for mut map in maps {
         let mut tables = Tables::Unknown;
+        let begin = map.first.wrapping_sub(map.delta) & clues.mem.abi().word_mask();
         for pa in probes() {
             let Some(paging) = candidate.paging else { break };
             let va = pa.wrapping_add(map.delta) & clues.mem.abi().word_mask();
             if va.wrapping_sub(map.first) >= map.len.max(1) {
+                // No direct map begins behind the page tables.
+                if map.by_user && pa == paging.root && pa < begin {
+                    tables = Tables::Disagree;
+                    break;
+                }
                 continue;
             }
             tables = match paging.walk(clues.mem, va) {
@@ -339,6 +405,9 @@ fn direct_map(
             Tables::Unknown if map.stated => {}
             Tables::Unknown => continue,
             Tables::Disagree => {
+                if map.by_user {
+                    denied.get_or_insert(begin);
+                }
                 if map.stated {
                     story.push(format!(
                         "no direct map at {:#x} ({}): page tables disagree",
@@ -348,7 +417,12 @@ fn direct_map(
                 continue;
             }
         }
-        return Some(map);
+        return Ok(Some(map));
     }
-    None
+    match denied {
+        Some(begin) => Err(format!(
+            "expected the direct map to begin at physical {begin:#x}, as given, found page tables that disagree"
+        )),
+        None => Ok(None),
+    }
 }

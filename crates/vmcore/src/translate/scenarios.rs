@@ -5,7 +5,8 @@ use crate::translate::fake::Ram;
 use crate::translate::locate::{Source, locate};
 use crate::translate::space::AddressSpace;
 use crate::{
-    Abi, Machine, Note, PageError, PhysAddr, PhysMemory, Result, Segment, VirtAddr, Vmcoreinfo, WordSize,
+    Abi, Error, Machine, Note, PageError, PhysAddr, PhysMemory, Result, Segment, VirtAddr, Vmcoreinfo,
+    WordSize,
 };
 use proptest::prelude::*;
 
@@ -187,6 +188,11 @@ fn x86_64_by_vmcoreinfo_with_kaslr_and_a_negative_phys_base() {
     // No key for the offset: symbols tell.
     let info = kernel.vmcoreinfo("NUMBER(phys_base)=-448790528\n");
     kernel.assert_found(&kernel.locate(&kernel.source(Some(&info))).unwrap(), Some(VMALLOC));
+    // Any symbol does.
+    let lines = info.lines().filter(|(key, _)| *key != b"SYMBOL(_stext)");
+    let text: Vec<u8> = lines.flat_map(|(key, value)| [key, b"=", value, b"\n"].concat()).collect();
+    let info = Vmcoreinfo::parse(&text);
+    kernel.assert_found(&kernel.locate(&kernel.source(Some(&info))).unwrap(), Some(VMALLOC));
 }
 
 #[test]
@@ -273,19 +279,84 @@ fn missing_page_tables_leave_the_linear_ranges() {
 #[test]
 fn nothing_is_assumed_without_evidence() {
     let kernel = x86_64(0, 0x300_0000, FOUR, DIRECT);
-    let error = locate(&kernel.source(None), &Hints::default()).unwrap_err().to_string();
+    let error = locate(&kernel.source(None), &Hints::default()).unwrap_err();
     assert_eq!(
-        error,
-        "kernel address space not found: the core has no VMCOREINFO; no symbols; no other VMCOREINFO in memory; \
-         no program header carries a kernel address; to help: debug information of this kernel, or --vmcoreinfo, \
-         --kaslr, --phys-base"
+        error.to_string(),
+        "kernel address space not found: expected VMCOREINFO in the core or in its memory, or symbols of the kernel and its \
+         banner, found none"
     );
+    let Error::AddressSpace { tried, .. } = error else { panic!() };
+    let expected = [
+        "the core has no VMCOREINFO",
+        "no symbols",
+        "no other VMCOREINFO in memory",
+        "no program header carries a kernel address",
+    ];
+    assert_eq!(tried, expected);
+    // Symbols of another kernel lead to other bytes.
+    let symbol = |name: &str| Some(kernel.symbol(name)? + 0x1000);
+    let hints =
+        Hints { symbol: &symbol, banner: Some(BANNER), phys_base: Some(0x300_0000), ..Hints::default() };
+    let error = locate(&kernel.source(None), &hints).unwrap_err().to_string();
+    assert!(
+        error.starts_with(
+            "kernel address space not found: expected init_uts_ns or linux_banner in one of 2 likely places, found neither; the \
+             first: by phys_base 0x3000000 from the user, init_uts_ns at 0xffffffff81003480 does not name Linux"
+        ),
+        "{error}"
+    );
+    assert!(error.len() < 300, "{error}");
     // What the core states is used even when nothing can be checked, and called so.
     let mut bare = x86_64(0, 0x300_0000, FOUR, DIRECT);
     let info = bare.vmcoreinfo("NUMBER(phys_base)=50331648\n");
     bare.ram = Ram::new(Machine::X86_64, Abi::LE64);
     let space = locate(&bare.source(Some(&info)), &Hints::default()).unwrap();
     assert!(!space.is_verified() && space.explain().contains("NOT VERIFIED"), "{}", space.explain());
+}
+
+/// Where the kernel is elsewhere, what the user says is an error, and not overruled in silence.
+#[test]
+fn a_wrong_phys_base_is_an_error() {
+    let by = |kernel: &Kernel, info: Option<&Vmcoreinfo>, base: u64| {
+        let symbol = |name: &str| kernel.symbol(name);
+        let hints =
+            Hints { symbol: &symbol, banner: Some(BANNER), phys_base: Some(base), ..Hints::default() };
+        locate(&kernel.source(info), &hints)
+    };
+    for kaslr in [0, 0x1220_0000] {
+        let kernel = x86_64(kaslr, 0x300_0000, FOUR, DIRECT);
+        let info = kernel.vmcoreinfo("NUMBER(phys_base)=50331648\n");
+        for info in [Some(&info), None] {
+            kernel.assert_found(&by(&kernel, info, 0x300_0000).unwrap(), Some(VMALLOC));
+            let error = by(&kernel, info, 0x100_0000).unwrap_err().to_string();
+            assert!(
+                error.contains("expected it by phys_base 0x1000000, as given, found it elsewhere"),
+                "{error}"
+            );
+        }
+    }
+
+    let split = 0xc000_0000;
+    let tables = Tables { root: 0, next: 0x80_0000, levels: &[(22, 10), (12, 10)], table: 0x67, width: 4 };
+    let mut kernel = Kernel::new(Machine::X86, Abi::LE32, split + 0x40_0000, 0, split, tables);
+    kernel.map_image(0x163);
+    let info = kernel.vmcoreinfo("");
+    for info in [Some(&info), None] {
+        kernel.assert_found(&by(&kernel, info, 0).unwrap(), None);
+        let error = by(&kernel, info, 0x10_0000).unwrap_err().to_string();
+        assert!(error.contains("expected it by phys_base 0x100000, as given, found it elsewhere"), "{error}");
+    }
+
+    let kernel = aarch64(0xffff_8000_1000_0000, 0, 0xffff_0000_0000_0000);
+    let numbers = format!("NUMBER(kimage_voffset)={:#x}\nNUMBER(VA_BITS)=48\n", kernel.delta);
+    let info = kernel.vmcoreinfo(&numbers);
+    let space = by(&kernel, Some(&info), 0x4000_0000).unwrap();
+    assert_eq!(space.direct_map_phys(), Some(PhysAddr(0x4000_0000)), "{}", space.explain());
+    for base in [0x3000_0000, 0x5000_0000] {
+        let error = by(&kernel, Some(&info), base).unwrap_err().to_string();
+        let expected = format!("expected the direct map to begin at physical {base:#x}, as given");
+        assert!(error.contains(&expected), "{error}");
+    }
 }
 
 #[test]
@@ -366,6 +437,36 @@ fn aarch64_of_both_ages() {
     }
 }
 
+/// Configured for 52 bits, on a processor that has 48: from 5.11 on such a kernel counts from where its direct map would begin
+/// with 52 bits, far below all memory.
+#[test]
+fn aarch64_without_the_bits_that_it_is_configured_for() {
+    let page_offset = 0xffff_0000_0000_0000;
+    let kernel = aarch64(0xffff_8000_1000_0000, 0, page_offset);
+    let phys_offset = 0x4000_0000_u64.wrapping_sub(page_offset - 0xfff0_0000_0000_0000);
+    let info = kernel.vmcoreinfo(&format!(
+        "NUMBER(kimage_voffset)={:#x}\nNUMBER(VA_BITS)=52\nNUMBER(TCR_EL1_T1SZ)=0x10\nNUMBER(PHYS_OFFSET)={phys_offset:#x}\n",
+        kernel.delta
+    ));
+    let space = kernel.locate(&kernel.source(Some(&info))).unwrap();
+    kernel.assert_found(&space, None);
+    assert_eq!(space.direct_map_base(), Some(page_offset), "{}", space.explain());
+    assert_eq!(space.direct_map_phys(), Some(PhysAddr(0x4000_0000)), "{}", space.explain());
+}
+
+/// QEMU's files say that pages of arm64 have 64 KiB; the tables and VMCOREINFO know better.
+#[test]
+fn the_page_size_is_the_kernels() {
+    let mut kernel = aarch64(0xffff_8000_1000_0000, 0, 0xffff_0000_0000_0000);
+    let info =
+        kernel.vmcoreinfo(&format!("NUMBER(kimage_voffset)={:#x}\nNUMBER(VA_BITS)=48\n", kernel.delta));
+    kernel.ram.page_size = 1 << 16;
+    for info in [Some(&info), None] {
+        let space = kernel.locate(&kernel.source(info)).unwrap();
+        assert_eq!(space.page_size(), Some(4096), "{}", space.explain());
+    }
+}
+
 #[test]
 fn machines_without_page_tables_have_their_program_headers() {
     let tables = Tables { root: 0, next: 0, levels: &[], table: 0, width: 4 };
@@ -383,7 +484,7 @@ fn machines_without_page_tables_have_their_program_headers() {
     let error = space.translate(&kernel.ram, VirtAddr(0xc000_0000)).unwrap_err();
     assert_eq!(error.cause, PageError::NotMapped { level: 0 });
     let error = kernel.locate(&kernel.source(None)).unwrap_err().to_string();
-    assert!(error.contains("page tables of mips are not understood"), "{error}");
+    assert!(error.ends_with("with kernel addresses, found a core of mips without"), "{error}");
 }
 
 proptest! {

@@ -18,7 +18,7 @@ pub(crate) fn candidate(clues: &Clues<'_>) -> Option<Candidate> {
         .collect();
     let how = format!("virtual addresses of {} program headers", linear.len());
     let kaslr = clues.kaslr().unwrap_or(0);
-    (!linear.is_empty()).then_some(Candidate { how, kaslr, linear, paging: None })
+    (!linear.is_empty()).then_some(Candidate { how, kaslr, linear, paging: None, against: false })
 }
 
 fn region(machine: Machine, segment: &Segment, mask: u64) -> Option<Region> {

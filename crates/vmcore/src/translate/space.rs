@@ -128,6 +128,14 @@ impl AddressSpace {
         self.vmcoreinfo.as_ref()
     }
 
+    /// Bytes of a page of this kernel, which need not be those of a page of the dump: QEMU writes pages of 64 KiB of every
+    /// arm64 guest. `None` if neither page tables nor VMCOREINFO tell.
+    #[must_use]
+    pub fn page_size(&self) -> Option<u64> {
+        let smallest = self.paging.map(|paging| 1 << paging.form.page_shift);
+        smallest.or_else(|| self.vmcoreinfo.as_ref()?.page_size())
+    }
+
     /// First virtual address of the direct map of all memory: `PAGE_OFFSET`.
     #[must_use]
     pub fn direct_map_base(&self) -> Option<u64> {

@@ -38,8 +38,8 @@ pub(crate) enum Tables {
 pub(crate) struct Verdict {
     pub(crate) content: Content,
     pub(crate) tables: Tables,
-    /// What was looked at, for people.
-    pub(crate) reason: String,
+    /// What was looked at, for people; what is in memory comes before the page tables.
+    pub(crate) reasons: Vec<String>,
 }
 
 impl Verdict {
@@ -55,6 +55,11 @@ impl Verdict {
 
     pub(crate) fn rank(&self) -> (Content, Tables) {
         (self.content, self.tables)
+    }
+
+    /// All that was looked at, in one line.
+    pub(crate) fn reason(&self) -> String {
+        self.reasons.join(", ")
     }
 }
 
@@ -78,7 +83,7 @@ pub(crate) fn verify(clues: &Clues<'_>, candidate: &Candidate) -> Verdict {
         reasons.push("neither init_uts_ns nor linux_banner tells".into());
     }
     reasons.push(tables_reason);
-    Verdict { content, tables, reason: reasons.join(", ") }
+    Verdict { content, tables, reasons }
 }
 
 fn tables(clues: &Clues<'_>, candidate: &Candidate) -> (Tables, String) {
@@ -174,10 +179,9 @@ fn banner(clues: &Clues<'_>, candidate: &Candidate) -> Option<(bool, String)> {
     ))
 }
 
-/// `_stext` is where the kernel says. Tells only when it is not: the offset may come from this very comparison.
+/// A symbol is where the kernel says. Tells only when it is not: the offset may come from this very comparison.
 fn moved(clues: &Clues<'_>, candidate: &Candidate) -> Option<(bool, String)> {
-    let stated = clues.vmcoreinfo?.symbol("_stext")?;
-    let linked = (clues.hints.symbol)("_stext")?;
+    let (name, stated, linked) = clues.known_twice()?;
     let moved = linked.wrapping_add(candidate.kaslr) & clues.mem.abi().word_mask();
-    (moved != stated).then(|| (false, format!("_stext is at {stated:#x}, not at {moved:#x}")))
+    (moved != stated).then(|| (false, format!("{name} is at {stated:#x}, not at {moved:#x}")))
 }

@@ -68,7 +68,7 @@ impl Architecture for X86 {
 
     fn candidates(&self, clues: &Clues<'_>) -> Vec<Candidate> {
         let mut candidates = Vec::new();
-        for (delta, source) in deltas(clues) {
+        for Delta { delta, source, against } in deltas(clues) {
             let (kaslr, how) = match clues.banner_at {
                 // Image and direct map move together: the banner's place tells how far.
                 Some(banner) => {
@@ -96,7 +96,10 @@ impl Architecture for X86 {
                 }));
             }
             let paging = roots.into_iter().map(Some).chain([None]);
-            candidates.extend(paging.map(|paging| Candidate::new(clues, how.clone(), kaslr, delta, paging)));
+            candidates.extend(paging.map(|paging| Candidate {
+                against,
+                ..Candidate::new(clues, how.clone(), kaslr, delta, paging)
+            }));
         }
         candidates
     }
@@ -120,19 +123,29 @@ impl Architecture for X86 {
             Some((end, "program headers"))
         };
         let (len, source) = variable().or_else(headers).unwrap_or((0, "the image"));
-        vec![DirectMap { delta, first: delta, len, source: source.into(), stated: true }]
+        let by_user = clues.hints.phys_base.is_some();
+        vec![DirectMap { delta, first: delta, len, source: source.into(), stated: true, by_user }]
     }
 }
 
-/// Virtual minus physical address of image and low memory, by whom.
-fn deltas(clues: &Clues<'_>) -> Vec<(u64, &'static str)> {
+/// Virtual minus physical address of image and low memory, by whom, and whether it is not what the user says.
+struct Delta {
+    delta: u64,
+    source: &'static str,
+    against: bool,
+}
+
+fn deltas(clues: &Clues<'_>) -> Vec<Delta> {
     let stext = clues.symbol(&["_stext", "_text"], clues.kaslr().unwrap_or(0));
-    let mut deltas: Vec<(u64, &str)> = Vec::new();
+    let mut deltas: Vec<Delta> = Vec::new();
     let mut add = |delta: u64, source| {
         // With `phys_base` given, the direct map begins there and not at 0.
-        let delta = delta.wrapping_sub(clues.hints.phys_base.unwrap_or(0)) & 0xffff_ffff;
-        if delta != 0 && deltas.iter().all(|&(earlier, _)| earlier != delta) {
-            deltas.push((delta, source));
+        let by_user = clues.hints.phys_base.map(|base| delta.wrapping_sub(base) & 0xffff_ffff);
+        let against = by_user.is_some_and(|by_user| by_user != delta);
+        for (delta, against) in by_user.map(|delta| (delta, false)).into_iter().chain([(delta, against)]) {
+            if delta != 0 && deltas.iter().all(|earlier| earlier.delta != delta) {
+                deltas.push(Delta { delta, source, against });
+            }
         }
     };
     if let Some(delta) = stext.and_then(|stext| clues.segment_delta(stext)) {

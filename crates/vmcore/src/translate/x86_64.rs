@@ -55,14 +55,21 @@ impl Architecture for X86_64 {
     }
 
     fn candidates(&self, clues: &Clues<'_>) -> Vec<Candidate> {
-        if let Some(banner) = clues.banner_at {
-            return by_banner(clues, banner);
-        }
         let mut candidates = Vec::new();
-        if clues.vmcoreinfo.is_none() {
-            candidates.extend(by_registers(clues));
+        match clues.banner_at {
+            Some(banner) => candidates.extend(by_banner(clues, banner)),
+            None => {
+                if clues.vmcoreinfo.is_none() {
+                    candidates.extend(by_registers(clues));
+                }
+                candidates.extend(by_phys_base(clues));
+            }
         }
-        candidates.extend(by_phys_base(clues));
+        if let Some(base) = clues.hints.phys_base {
+            for candidate in &mut candidates {
+                candidate.against = candidate.linear.iter().any(|image| image.delta != image_delta(base));
+            }
+        }
         candidates
     }
 
@@ -74,6 +81,7 @@ impl Architecture for X86_64 {
             len,
             source: source.into(),
             stated,
+            by_user: false,
         };
         let mut maps = Vec::new();
         for segment in clues.segments {
@@ -154,20 +162,16 @@ fn forms(clues: &Clues<'_>) -> Vec<Form> {
 fn by_phys_base(clues: &Clues<'_>) -> Vec<Candidate> {
     let kaslr = clues.kaslr().unwrap_or(0);
     let mut bases: Vec<(u64, &str)> = Vec::new();
-    match clues.hints.phys_base {
-        Some(base) => bases.push((base, "the user")),
-        None => {
-            bases.extend(clues.number("phys_base").map(|base| (base, "NUMBER(phys_base)")));
-            let image = clues.segments.iter().filter_map(|segment| {
-                let (phys, virt) = (segment.phys?.0, segment.virt?.0);
-                Some(phys.wrapping_sub(virt.checked_sub(KERNEL_MAP)?))
-            });
-            bases.extend(image.take(1).map(|base| (base, "program headers")));
-            // QEMU writes nonsense there when it is negative, hence after the others.
-            bases.extend(clues.header_phys_base.map(|base| (base, "the kdump sub-header")));
-            bases.push((0, "a kernel that was not moved"));
-        }
-    }
+    bases.extend(clues.hints.phys_base.map(|base| (base, "the user")));
+    bases.extend(clues.number("phys_base").map(|base| (base, "NUMBER(phys_base)")));
+    let image = clues.segments.iter().filter_map(|segment| {
+        let (phys, virt) = (segment.phys?.0, segment.virt?.0);
+        Some(phys.wrapping_sub(virt.checked_sub(KERNEL_MAP)?))
+    });
+    bases.extend(image.take(1).map(|base| (base, "program headers")));
+    // QEMU writes nonsense there when it is negative, hence after the others.
+    bases.extend(clues.header_phys_base.map(|base| (base, "the kdump sub-header")));
+    bases.push((0, "a kernel that was not moved"));
     let root = clues.symbol(&ROOT, kaslr);
     let mut candidates: Vec<Candidate> = Vec::new();
     for (index, &(base, source)) in bases.iter().enumerate() {
