@@ -166,6 +166,15 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// What was tried before it came to this, line by line, for those who want to know all.
+    #[must_use]
+    pub fn details(&self) -> &[String] {
+        match self {
+            Error::Translation { source: vmcore::Error::AddressSpace { tried, .. }, .. } => tried,
+            _ => &[],
+        }
+    }
+
     /// What the user can do about it, if anything is known.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -188,7 +197,7 @@ impl Error {
             }
             Error::Translation { .. } => {
                 "check that the type information belongs to this kernel; --vmcoreinfo, --phys-base and --kaslr help when the core \
-                 has no VMCOREINFO"
+                 has no VMCOREINFO; -v tells what was tried"
             }
             Error::MissingTypes { .. } => {
                 "if the tracer was built as modules, name their .ko files (with DWARF), or a folder with them, with further -d options"

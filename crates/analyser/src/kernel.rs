@@ -131,7 +131,7 @@ impl Kernel {
     /// What the core file tells.
     #[must_use]
     pub fn core_info(&self) -> CoreSummary {
-        summary(&self.core)
+        CoreSummary { page_size: self.memory().page_size(), ..summary(&self.core) }
     }
 
     /// What memory and types tell about the kernel.

@@ -70,6 +70,7 @@ pub mod lttng;
 mod matching;
 mod model;
 mod modules;
+mod notes;
 mod open;
 mod pairing;
 mod profile;

@@ -1,8 +1,8 @@
 //! Do core and type information come from the same kernel?
 //!
-//! Evidence, best first: the build-id in VMCOREINFO, the banner in memory, the release in VMCOREINFO. Some kernels write a garbage
-//! build-id into VMCOREINFO (6.11.3–9 and stable branches of that time), so a build-id that differs counts only when the banner
-//! does not speak for the pair.
+//! Evidence, best first: the banner in memory, the build-id in memory, that in VMCOREINFO, the release in VMCOREINFO. Some kernels
+//! write a garbage build-id into VMCOREINFO (6.11.3–9 and stable branches of that time), so it counts only when the kernel's own
+//! notes are not in the core, and when no banner speaks for the pair: separate debug files have none.
 
 use crate::error::{Error, Result};
 use crate::modules::Module;

@@ -12,7 +12,11 @@ use crate::error::{Error, Result};
 use crate::kernel::{self, CoreSummary, Kernel};
 use crate::matching::{CoreSide, TypesSide, check, check_modules, check_release};
 use crate::target::View;
-use crate::{log, modules};
+use crate::{log, modules, notes};
+
+/// The core says where its kernel is, and holds nothing to check that by.
+const UNVERIFIED: &str = "the kernel's place in memory is not verified: expected init_uts_ns, linux_banner or its page tables in the core, \
+     found none";
 
 /// What to open and how.
 ///
@@ -125,6 +129,7 @@ pub(crate) fn want(wanted: &mut kdebug::Wanted) {
     ]));
     log::want(wanted);
     modules::want(wanted);
+    notes::want(wanted);
 }
 
 impl Kernel {
@@ -188,7 +193,10 @@ impl Kernel {
             vmcoreinfo,
         };
         let space = vmcore::AddressSpace::locate(&core, &hints)
-            .map_err(|source| Error::Translation { source, warnings: warnings.clone() })?;
+            .map_err(|source| Error::Translation { source, warnings: core.warnings().to_vec() })?;
+        if !space.is_verified() {
+            warnings.push(UNVERIFIED.to_owned());
+        }
         let memory = vmcore::Memory::new(Arc::clone(&core), space);
         let mut view = View::new(memory, &types, &wanted);
         add_symbols(&mut view, &types, &wanted);
@@ -204,6 +212,7 @@ impl Kernel {
             let extended = types.extend(std::slice::from_ref(&file), debuginfo.inputs(), &wanted);
             warnings.extend(extended.err().map(|error| error.to_string()));
         }
+        warnings.extend(types.warnings().iter().cloned());
         view.set_types(&types, &wanted);
         view.modules = modules;
         add_module_symbols(&mut view, &types, &wanted);
@@ -212,6 +221,10 @@ impl Kernel {
         if let (Some(at), Some(theirs)) = (view.symbol("linux_banner"), &theirs.banner) {
             ours.banner = view.bytes(at, theirs.len());
         }
+        let info = view.memory.space().vmcoreinfo();
+        let stated = ours.build_id.take().or_else(|| info.and_then(vmcore::Vmcoreinfo::build_id));
+        ours.build_id = notes::build_id(&view).or(stated);
+        ours.release = ours.release.take().or_else(|| info.and_then(release));
         accept(check(&ours, &theirs), options.force, &mut warnings)?;
         accept(check_symbols(view.memory.space()), options.force, &mut warnings)?;
         Ok(Kernel::new(core, view, types, warnings))

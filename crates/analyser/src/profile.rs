@@ -60,6 +60,7 @@ impl Profile {
             types.keep_members(name, &members);
         }
         types.keep_constants(&["linux_banner"]);
+        warnings.extend(types.warnings().iter().cloned());
         let structs = wanted.structs.iter().map(|name| types.structs(name).len()).sum();
         let found: Vec<&kdebug::Symbol> =
             wanted.symbols.iter().flat_map(|name| types.symbols(name)).collect();

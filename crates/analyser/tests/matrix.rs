@@ -281,14 +281,33 @@ fn every_architecture() {
 /// QEMU's dump: no virtual addresses in the program headers; with and without a note that tells where the kernel is.
 #[test]
 fn dumps_without_vmcoreinfo() {
-    use synth::{Arch, core::Elf};
-    for arch in [Arch::X86_64, Arch::X86_64Kaslr, Arch::I386] {
+    use synth::Arch;
+    use synth::core::{Codec, Elf, Kdump};
+    for arch in [
+        Arch::X86_64,
+        Arch::X86_64Kaslr,
+        Arch::I386,
+        Arch::I386Pae,
+        Arch::AArch64,
+        Arch::AArch64Page16K,
+        Arch::AArch64Page64K,
+    ] {
         for era in [Era::A, Era::C] {
             let dead = synth::Kernel::new(era).arch(arch).fill(Fill::Wrapped).build();
-            let core = Elf::qemu().write(&dead).bytes();
-            let label = format!("{arch:?} {era:?} QEMU");
-            let kernel = open(&dead, vec![core], vec![("types.json", synth::isf::json(&dead).into_bytes())]);
-            compare(&dead, &extract(&kernel, Routes::ALL, &label), &label);
+            // The file's words are wide when memory lies at the end of 4 GiB, as a PC's firmware does; its pages are not the
+            // kernel's on arm64.
+            for (core, form) in [
+                (Elf::qemu().write(&dead), "ELF"),
+                (Elf::qemu().wide(true).write(&dead), "ELF64"),
+                (Kdump::qemu(Codec::Zlib).write(&dead), "kdump"),
+                (Kdump::qemu(Codec::Zlib).wide(true).write(&dead), "kdump of 64 bits"),
+            ] {
+                let label = format!("{arch:?} {era:?} QEMU {form}");
+                let types = vec![("types.json", synth::isf::json(&dead).into_bytes())];
+                let kernel = open(&dead, vec![core.bytes()], types);
+                assert_eq!(kernel.memory().page_size(), dead.facts().page_size(), "{label}");
+                compare(&dead, &extract(&kernel, Routes::ALL, &label), &label);
+            }
         }
     }
 }

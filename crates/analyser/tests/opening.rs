@@ -1,5 +1,10 @@
 //! What is refused at the door, and what the kernel says of itself.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on must fail"
+)]
 
 use analyser::{Error, Kernel, OpenOptions, Routes};
 
@@ -86,4 +91,59 @@ fn the_log_of_a_real_kernel() {
         assert_eq!(info.release.as_deref(), Some("2.6.27"));
         assert_eq!(info.log_tail.last(), log.lines.last());
     }
+}
+
+/// A separate debug file has no banner, only a build-id. The kernel's own notes are believed, not VMCOREINFO, which some kernels
+/// garble.
+#[test]
+fn the_build_id_in_memory_decides() {
+    let dead = synth::Kernel::new(synth::Era::C).arch(synth::Arch::X86_64Kaslr).build();
+    let hex = |id: &[u8]| id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let build_id = hex(dead.build_id());
+    let open = |core: Vec<u8>, build_id: &str, force: bool| {
+        let mut types: serde_json::Value = serde_json::from_str(&synth::isf::json(&dead)).unwrap();
+        types["metadata"]["build_id"] = build_id.into();
+        types["symbols"]["linux_banner"].as_object_mut().unwrap().remove("constant_data");
+        let input = kdebug::Input::new("vmlinux.debug", std::sync::Arc::new(types.to_string().into_bytes()));
+        let core = vmcore::Vmcore::from_bytes(vec![core], &vmcore::OpenOptions::default()).unwrap();
+        Kernel::from_parts(core, vec![input], &OpenOptions { force, ..OpenOptions::default() })
+    };
+    let good = synth::core::Elf::kdump().write(&dead).bytes();
+    let mut garbled = good.clone();
+    let key = format!("BUILD-ID={build_id}");
+    let is_there = |at: &usize| good[*at..].starts_with(key.as_bytes());
+    let places: Vec<usize> = (0..good.len()).filter(is_there).collect();
+    assert_eq!(places.len(), 3, "in the core's note, and twice in memory");
+    for at in places {
+        garbled[at + 9..at + 17].copy_from_slice(b"00000000");
+    }
+    for core in [&good, &garbled, &synth::core::Elf::qemu().write(&dead).bytes()] {
+        assert!(open(core.clone(), &build_id, false).is_ok());
+        let other = hex(&[7; 20]);
+        match open(core.clone(), &other, false) {
+            Err(Error::Mismatch { what: "build-id", core, types }) => {
+                assert_eq!((core, types), (build_id.clone(), other))
+            }
+            outcome => panic!("{outcome:?}"),
+        }
+        assert!(open(core.clone(), &hex(&[7; 20]), true).is_ok());
+    }
+}
+
+/// The core says where its kernel is, but has nothing to prove it: used, and said.
+#[test]
+fn a_place_that_cannot_be_verified_is_a_warning() {
+    let mut core = std::fs::read(format!("{FIXTURES}/K1-2cpu/core.elf")).unwrap();
+    let is_warned = |core: &std::path::Path| {
+        let options = OpenOptions { cores: vec![core.into()], ..options("", "types-2.6.27.isf.json") };
+        let kernel = Kernel::open(&options).unwrap();
+        kernel.warnings().iter().any(|warning| warning.contains("is not verified"))
+    };
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &core).unwrap();
+    assert!(!is_warned(file.path()));
+    // Three program headers are left: the notes, and some pages of other things.
+    core[56..58].copy_from_slice(&3u16.to_le_bytes());
+    std::fs::write(file.path(), &core).unwrap();
+    assert!(is_warned(file.path()));
 }

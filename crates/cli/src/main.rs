@@ -18,13 +18,14 @@ use crate::exit::Exit;
 
 fn main() -> ExitCode {
     let args = args::Args::parse();
-    log::init(args.verbose);
+    let verbose = args.verbose;
+    log::init(verbose);
     let exit = match cmd::run(args) {
         Ok(exit) => exit,
         // The reader, `head` say, has seen enough.
         Err(error) if exit::is_broken_pipe(&error) => Exit::Complete,
         Err(error) => {
-            output::text::print_error(&error);
+            output::text::print_error(&error, verbose > 0);
             Exit::from(&error)
         }
     };

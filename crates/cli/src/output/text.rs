@@ -5,8 +5,12 @@ use std::fmt::Write as _;
 
 use crate::exit::NothingFound;
 
-/// Prints `error: a: b: c` on one line, and `hint: …` if somebody knows one.
-pub(crate) fn print_error(error: &anyhow::Error) {
+/// Prints `error: a: b: c` on one line, and `hint: …` if somebody knows one; if asked for, what was tried before.
+pub(crate) fn print_error(error: &anyhow::Error, verbose: bool) {
+    let details = error.chain().filter_map(|cause| cause.downcast_ref::<analyser::Error>());
+    for tried in details.filter(|_| verbose).flat_map(analyser::Error::details) {
+        eprintln!("tried: {}", printable(tried));
+    }
     eprintln!("error: {}", printable(&chain(error)));
     if let Some(hint) = hint(error) {
         eprintln!("hint: {}", printable(&hint));
