@@ -1,15 +1,18 @@
 //! The bitmap of dumped pages, and the rank of a page among them.
 //!
 //! Page descriptors are stored for dumped pages only, so that the index of a page's descriptor is the number of
-//! bits set before its own: its rank. The bitmap stays in the file; in memory is one count for each 512 bits (a line of
-//! the processor's cache), that is 4 MiB for a terabyte of 4 KiB pages.
+//! bits set before its own: its rank. The bitmap stays in the file; in memory are counts for each 512 bits (a line of
+//! the processor's cache) and for the words within, that is 8 MiB for a terabyte of 4 KiB pages. Vigna's *rank9*: one
+//! word of the bitmap is looked at, and one line of counts.
 
 use crate::bytes::Fault;
 use crate::content::Content;
 use std::ops::Range;
 
-/// Bytes of bitmap for one count.
+/// Bytes of bitmap for one entry of counts.
 const STRIDE: usize = 64;
+/// Bytes of bitmap that are looked at.
+const WORD: usize = 8;
 /// Bytes that are read at once when all of the bitmap is read; whole strides.
 const CHUNK: u64 = 64 << 10;
 /// Ranges that are told apart before neighbours are joined.
@@ -95,12 +98,41 @@ impl Bitmap {
     }
 }
 
+/// Set bits before a stride, and before each word of it.
+#[derive(Clone, Copy, Debug)]
+struct Counts {
+    stride: u64,
+    /// Nine bits for each word but the first, before which are none.
+    words: u64,
+}
+
+impl Counts {
+    /// Counts the words of a stride, the last of which may be short.
+    fn new(before: u64, stride: &[u8]) -> Counts {
+        let (mut words, mut count) = (0, 0);
+        for (bytes, word) in stride.chunks(WORD).zip(0..) {
+            words |= count << Counts::shift(word);
+            count += ones(bytes);
+        }
+        Counts { stride: before, words }
+    }
+
+    /// Set bits before a word of the stride, by its number.
+    fn before(self, word: u64) -> u64 {
+        self.stride + (self.words >> Counts::shift(word) & 0x1ff)
+    }
+
+    /// Where the count of a word is; that of the first is the one bit that is left, which is never set.
+    fn shift(word: u64) -> u64 {
+        (word + 7) % 8 * 9
+    }
+}
+
 /// Number of set bits before any bit of a bitmap.
 #[derive(Debug)]
 pub(crate) struct Ranks {
     bitmap: Bitmap,
-    /// Set bits before each stride.
-    before: Vec<u64>,
+    strides: Vec<Counts>,
     total: u64,
 }
 
@@ -109,14 +141,14 @@ impl Ranks {
     ///
     /// Cost: one pass over the bitmap, about 0.1 s for a terabyte of memory.
     pub(crate) fn new(content: &Content, bitmap: Bitmap) -> Result<Ranks, Fault> {
-        let (mut before, mut total) = (Vec::new(), 0);
+        let (mut strides, mut total) = (Vec::new(), 0);
         bitmap.scan(content, |_, bytes| {
             for stride in bytes.chunks(STRIDE) {
-                before.push(total);
+                strides.push(Counts::new(total, stride));
                 total += ones(stride);
             }
         })?;
-        Ok(Ranks { bitmap, before, total })
+        Ok(Ranks { bitmap, strides, total })
     }
 
     /// The rank of a bit: the number of set bits before it if it is set itself, else `None`.
@@ -139,23 +171,26 @@ impl Ranks {
 
     /// Number of set bits before a bit that the bitmap has, and the bit itself.
     fn look(&self, content: &Content, bit: u64) -> Result<(u64, bool), Fault> {
-        let stride = bit / (8 * STRIDE as u64);
-        let within = usize::try_from(bit / 8 % STRIDE as u64).unwrap_or(0);
-        let before =
-            usize::try_from(stride).ok().and_then(|stride| self.before.get(stride)).ok_or(Fault::End)?;
-        let offset = self.bitmap.offset.saturating_add(stride.saturating_mul(STRIDE as u64));
-        let mut buf = [0; STRIDE];
-        let bytes = match content.lend(offset, within + 1) {
-            Some(lent) => lent,
-            None => {
-                let bytes = buf.get_mut(..=within).ok_or(Fault::End)?;
-                content.read(offset, bytes)?;
-                bytes
-            }
+        let (word, shift) = (bit / (8 * WORD as u64), bit % (8 * WORD as u64));
+        let words = (STRIDE / WORD) as u64;
+        let stride = usize::try_from(word / words).map_err(|_| Fault::End)?;
+        let counts = self.strides.get(stride).ok_or(Fault::End)?;
+        let offset = self.bitmap.offset.saturating_add(word.saturating_mul(WORD as u64));
+        let bits = match content.array(offset) {
+            Ok(bytes) => u64::from_le_bytes(bytes),
+            // The file may end with the bitmap, and that within a word.
+            Err(_) => Ranks::bits_to_the_end(content, offset, shift)?,
         };
-        let (last, whole) = bytes.split_last().ok_or(Fault::End)?;
-        let preceding = last & ((1 << (bit % 8)) - 1);
-        Ok((before + ones(whole) + u64::from(preceding.count_ones()), last >> (bit % 8) & 1 != 0))
+        let preceding = bits & ((1 << shift) - 1);
+        Ok((counts.before(word % words) + u64::from(preceding.count_ones()), bits >> shift & 1 != 0))
+    }
+
+    /// The last word, as far as the byte with that bit.
+    fn bits_to_the_end(content: &Content, offset: u64, shift: u64) -> Result<u64, Fault> {
+        let mut word = [0; WORD];
+        let len = usize::try_from(shift / 8 + 1).unwrap_or(WORD);
+        content.read(offset, word.get_mut(..len).ok_or(Fault::End)?)?;
+        Ok(u64::from_le_bytes(word))
     }
 
     /// Where the bitmap is.
@@ -164,11 +199,8 @@ impl Ranks {
     }
 }
 
-/// Set bits, by eight bytes at a time.
 fn ones(bytes: &[u8]) -> u64 {
-    let (words, tail) = bytes.as_chunks::<8>();
-    let count: u32 = words.iter().map(|word| u64::from_ne_bytes(*word).count_ones()).sum();
-    u64::from(count + tail.iter().map(|byte| byte.count_ones()).sum::<u32>())
+    bytes.iter().map(|byte| u64::from(byte.count_ones())).sum()
 }
 
 #[cfg(test)]

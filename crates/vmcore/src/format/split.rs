@@ -81,11 +81,12 @@ impl KdumpSet {
     }
 
     pub(crate) fn read(&self, addr: PhysAddr, buf: &mut [u8], cache: &PageCache) -> Result<(), MemoryError> {
+        // A power of two, which the header was refused without.
         let page_size = self.parts.first().map_or(1, Kdump::page_size);
         let (mut addr, mut rest) = (addr.0, buf);
         while !rest.is_empty() {
             let fail = |cause| MemoryError { addr, cause };
-            let (pfn, within) = (addr / page_size, addr % page_size);
+            let (pfn, within) = (addr >> page_size.trailing_zeros(), addr & (page_size - 1));
             let len = usize::try_from(page_size - within).unwrap_or(usize::MAX).min(rest.len());
             let (piece, tail) = rest.split_at_mut(len);
             let within = usize::try_from(within).unwrap_or(usize::MAX);
