@@ -36,6 +36,7 @@ impl Big {
             .channels([ChannelSpec::new("kernel").sub_buffers(MIB, per_cpu)])
             .fill(Fill::Full)
             .lean()
+            .lifelike()
             .build()
     }
 

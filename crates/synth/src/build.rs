@@ -159,6 +159,9 @@ impl Kernel {
         let types = types(self.era, format.version, facts.abi, commit_seq);
         assert!(u64::from(self.cpus) <= NR_CPUS, "at most {NR_CPUS} CPUs");
         let mut space = Space::new(facts.clone(), types, self.ram);
+        if self.lifelike {
+            space.page_run = 32;
+        }
         let root = vmcoreinfo::early_symbols(&mut space);
         let release = release_of(self.era);
         let banner = vmcoreinfo::identity(&mut space, release);
@@ -332,6 +335,7 @@ impl Kernel {
                     tsc: clock.start_tsc + 1000 * u64::from(cpu),
                     markers: &markers,
                     odd_forms: self.era == Era::A,
+                    lifelike: self.lifelike,
                 };
                 scenario.play(&mut ring, &mut source);
                 if trace.finalized {

@@ -86,6 +86,8 @@ pub(crate) struct Source<'a> {
     pub(crate) markers: &'a [Marker],
     /// The old eras use the long form without need now and then.
     pub(crate) odd_forms: bool,
+    /// What they tell was told before.
+    pub(crate) lifelike: bool,
 }
 
 impl Source<'_> {
@@ -110,18 +112,24 @@ impl Source<'_> {
 
     fn values(&mut self, index: usize) -> Vec<Value> {
         let kinds: Vec<Kind> = self.markers[index].fields.iter().map(|(_, kind)| *kind).collect();
-        kinds
-            .into_iter()
-            .map(|kind| match kind {
-                Kind::Text => {
-                    let len = self.rng.below(20);
-                    Value::Text((0..len).map(|_| b'a' + self.rng.below(26) as u8).collect())
-                }
-                Kind::Int(size) => Value::Int(self.rng.next() >> (64 - 8 * u32::from(size))),
-                // A word must fit a 32-bit machine's too.
-                Kind::Word => Value::Int(self.rng.next() >> 33),
-            })
-            .collect()
+        if self.lifelike {
+            // Processes, files and addresses are few, and go together.
+            let mut known = Rng::new(self.rng.below(10));
+            return kinds.into_iter().map(|kind| value(kind, &mut known)).collect();
+        }
+        kinds.into_iter().map(|kind| value(kind, &mut self.rng)).collect()
+    }
+}
+
+fn value(kind: Kind, rng: &mut Rng) -> Value {
+    match kind {
+        Kind::Text => {
+            let len = rng.below(20);
+            Value::Text((0..len).map(|_| b'a' + rng.below(26) as u8).collect())
+        }
+        Kind::Int(size) => Value::Int(rng.next() >> (64 - 8 * u32::from(size))),
+        // A word must fit a 32-bit machine's too.
+        Kind::Word => Value::Int(rng.next() >> 33),
     }
 }
 

@@ -77,6 +77,8 @@ pub(crate) struct Space {
     contiguous_next: u64,
     vmalloc_next: u64,
     pool_taken: u64,
+    /// How many successive pages stand side by side.
+    pub(crate) page_run: u64,
     slab: std::ops::Range<u64>,
 }
 
@@ -98,6 +100,7 @@ impl Space {
             contiguous_next: facts.ram_base + 16 * MIB,
             vmalloc_next: facts.vmalloc,
             pool_taken: 0,
+            page_run: 1,
             slab: 0..0,
             facts,
         }
@@ -107,16 +110,20 @@ impl Space {
         self.facts.abi
     }
 
-    /// A free page frame. Successive calls give frames that are far apart and out of order.
+    /// A free page frame. Successive calls give frames that are far apart and out of order, after each run.
     pub(crate) fn page(&mut self) -> u64 {
         let first = (self.facts.ram_base + 64 * MIB) >> self.facts.page_shift;
         let end = self.memory.ram().end >> self.facts.page_shift;
-        // An odd count has no factor in common with the stride, so the sequence visits every frame once.
-        let count = (end - first - 1) | 1;
+        // An odd count has no factor in common with the stride, so the sequence visits every run once.
+        let count = ((end - first) / self.page_run - 1) | 1;
         let count = if count.is_multiple_of(0x9e5) { count - 2 } else { count };
-        assert!(self.pool_taken < count, "the kernel needs more RAM: ask for it with Kernel::ram");
+        assert!(
+            self.pool_taken / self.page_run + 1 < count,
+            "the kernel needs more RAM: ask for it with Kernel::ram"
+        );
+        let (run, within) = (self.pool_taken / self.page_run + 1, self.pool_taken % self.page_run);
         self.pool_taken += 1;
-        let pfn = first + (self.pool_taken * 0x9e5) % count;
+        let pfn = first + run * 0x9e5 % count * self.page_run + within;
         self.memory.page_mut(pfn);
         pfn
     }
