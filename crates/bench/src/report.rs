@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::cores::CODECS;
 use crate::memory::READS;
 use crate::pages::PAGES;
-use crate::share::thread_counts;
+use crate::share::{all_threads, thread_counts};
 use crate::stored::PAGE;
 use crate::times::Times;
 
@@ -201,11 +201,17 @@ fn layouts() -> Vec<Row> {
     rows
 }
 
+/// A target for the command as users call it: with a thread for each CPU.
+fn with_all_threads(threads: usize, target: Target) -> Target {
+    if threads == all_threads() { target } else { Target::None }
+}
+
 fn extraction(trace: u64) -> Vec<Row> {
     let unit = Unit::Bytes(trace);
     let mut rows = Vec::new();
     for (format, target) in [("elf", Target::SpeedAtLeast(0.7)), ("kdump-zlib", Target::None)] {
         for threads in thread_counts() {
+            let target = with_all_threads(threads, target);
             let subject = format!("extract/{format}/{threads}");
             let what = |copy: &str| format!("{format}, {} / {copy}", threads_text(threads));
             rows.push(row(what("`cp` + fsync"), &subject, "copy/cp-sync/1", unit, target));
@@ -239,9 +245,10 @@ fn sessions(trace: u64) -> Vec<Row> {
     let unit = Unit::Bytes(trace);
     let mut rows = Vec::new();
     for threads in thread_counts() {
+        let target = with_all_threads(threads, Target::SpeedAtLeast(0.7));
         let subject = format!("sessions/extract/{threads}");
         let what = |copy: &str| format!("{} / {copy}", threads_text(threads));
-        rows.push(row(what("`cp` + fsync"), &subject, "sessions/cp-sync/1", unit, Target::SpeedAtLeast(0.7)));
+        rows.push(row(what("`cp` + fsync"), &subject, "sessions/cp-sync/1", unit, target));
         rows.push(row(what("`cp`"), &subject, "sessions/cp/1", unit, Target::None));
         let uncounted = format!("sessions/extract-uncounted/{threads}");
         let what = what("`cp` + fsync, events not counted");
