@@ -13,6 +13,10 @@ pub(crate) fn run() -> Result<()> {
     licences::check()?;
     cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"], &[])?;
     cargo(&["doc", "--workspace", "--no-deps", "--locked"], &[("RUSTDOCFLAGS", OsStr::new("-D warnings"))])?;
+    // Without C: nobody else builds it.
+    let pure = ["--no-default-features", "--features", "pure-rust", "--locked"];
+    cargo(&[&["test", "-p", "codec"][..], &pure].concat(), &[])?;
+    cargo(&[&["check", "-p", "ltt-kdump"][..], &pure].concat(), &[])?;
     // The second command of the README.
     test::run_all()
 }

@@ -1,6 +1,7 @@
 //! Pages on their way into a file.
 
 use crate::Codec;
+use crate::zlib::Deflater;
 use std::fmt;
 
 /// Pages are few and written once: some more effort for each is not noticed.
@@ -11,7 +12,7 @@ const ZSTD_LEVEL: i32 = 9;
 /// The same page gives the same bytes every time.
 pub struct PageEncoder {
     codec: Codec,
-    zlib: libdeflater::Compressor,
+    zlib: Deflater,
     lzo: lzallright::Dict,
     snappy: snap::raw::Encoder,
     zstd: Option<zstd_safe::CCtx<'static>>,
@@ -24,8 +25,7 @@ impl PageEncoder {
     pub fn new(codec: Codec) -> PageEncoder {
         PageEncoder {
             codec,
-            // The library's `fastest` is level 0, which does not compress at all.
-            zlib: libdeflater::Compressor::new(libdeflater::CompressionLvl::default()),
+            zlib: Deflater::new(),
             lzo: lzallright::Dict::new(),
             snappy: snap::raw::Encoder::new(),
             zstd: None,
@@ -42,7 +42,7 @@ impl PageEncoder {
         let out = self.encoded.as_mut_slice();
         let len = match self.codec {
             Codec::Raw => None,
-            Codec::Zlib => self.zlib.zlib_compress(page, out).ok(),
+            Codec::Zlib => self.zlib.zlib(page, out),
             Codec::Lzo => lzallright::compress(page, out, &mut self.lzo).ok(),
             Codec::Snappy => self.snappy.compress(page, out).ok(),
             Codec::Zstd => {

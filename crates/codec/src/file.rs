@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use liblzma::stream::{Action, CONCATENATED, Status, Stream};
+use crate::zlib::{Failure, Inflater};
 
 /// How a file is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,20 +94,20 @@ fn gzip(src: &[u8], limit: usize) -> Result<Vec<u8>, FileError> {
     let declared = src.last_chunk().map_or(0, |length| u32::from_le_bytes(*length));
     let most = src.len().saturating_mul(MAX_DEFLATE_RATIO).min(limit);
     let mut len = usize::try_from(declared).unwrap_or(usize::MAX).clamp(1, most.max(1));
-    let mut decoder = libdeflater::Decompressor::new();
+    let mut decoder = Inflater::new();
     loop {
         let mut out = Vec::new();
         out.try_reserve_exact(len).map_err(|_| of.too_long(limit))?;
         out.resize(len, 0);
-        match decoder.gzip_decompress(src, &mut out) {
+        match decoder.gzip(src, &mut out) {
             Ok(len) => {
                 out.truncate(len);
                 return Ok(out);
             }
-            Err(libdeflater::DecompressionError::InsufficientSpace) if len < most => {
+            Err(Failure::TooLong) if len < most => {
                 len = len.saturating_mul(2).max(PIECE).min(most);
             }
-            Err(libdeflater::DecompressionError::InsufficientSpace) if most == limit => {
+            Err(Failure::TooLong) if most == limit => {
                 return Err(of.too_long(limit));
             }
             Err(_) => return Err(FileError::Invalid(of)),
@@ -115,7 +115,34 @@ fn gzip(src: &[u8], limit: usize) -> Result<Vec<u8>, FileError> {
     }
 }
 
+#[cfg(feature = "pure-rust")]
 fn xz(src: &[u8], limit: usize) -> Result<Vec<u8>, FileError> {
+    use std::io::Read as _;
+    let of = Compression::Xz;
+    let most = u32::try_from(MAX_WINDOW >> 10).unwrap_or(u32::MAX);
+    let mut reader = lzma_rust2::XzReader::new_mem_limit(src, true, most);
+    let mut out = Vec::new();
+    loop {
+        if out.len() == out.capacity() {
+            grow(&mut out, of, limit)?;
+        }
+        let start = out.len();
+        out.resize(out.capacity(), 0);
+        let room = out.get_mut(start..).unwrap_or_default();
+        let read = reader.read(room).map_err(|_| FileError::Invalid(of))?;
+        out.truncate(start.saturating_add(read));
+        if out.len() > limit {
+            return Err(of.too_long(limit));
+        }
+        if read == 0 {
+            return Ok(out);
+        }
+    }
+}
+
+#[cfg(not(feature = "pure-rust"))]
+fn xz(src: &[u8], limit: usize) -> Result<Vec<u8>, FileError> {
+    use liblzma::stream::{Action, CONCATENATED, Status, Stream};
     let of = Compression::Xz;
     let mut stream =
         Stream::new_stream_decoder(MAX_WINDOW, CONCATENATED).map_err(|_| FileError::Invalid(of))?;

@@ -29,13 +29,20 @@
 //!
 //! Damaged input is an error or, where there is no checksum, wrong bytes; never a panic.
 //!
+//! The default feature `native` takes the fastest libraries, of which those for zlib, zstd and xz are in C. The feature `pure-rust`
+//! takes slower ones in Rust for these instead (`default-features = false` leaves out the former).
+//!
 //! A [`PageDecoder`] is reused by its thread and shared by none (`decode` takes `&mut self`).
+
+#[cfg(not(any(feature = "native", feature = "pure-rust")))]
+compile_error!("one of the features `native` and `pure-rust` is needed");
 
 mod encode;
 mod error;
 mod file;
 mod page;
 mod section;
+mod zlib;
 
 pub use encode::PageEncoder;
 pub use error::{Codec, CodecError};

@@ -1,5 +1,6 @@
 //! Pages: thousands of small streams, each of a length known beforehand.
 
+use crate::zlib::{Failure, Inflater};
 use crate::{Codec, CodecError};
 use std::fmt;
 
@@ -8,7 +9,7 @@ use std::fmt;
 /// Cost: no allocation in [`decode`](PageDecoder::decode), but for the zstd context (about 100 KiB) on the first zstd
 /// page.
 pub struct PageDecoder {
-    zlib: libdeflater::Decompressor,
+    zlib: Inflater,
     snappy: snap::raw::Decoder,
     zstd: Option<zstd_safe::DCtx<'static>>,
 }
@@ -17,7 +18,7 @@ impl PageDecoder {
     /// A decoder of every codec.
     #[must_use]
     pub fn new() -> PageDecoder {
-        PageDecoder { zlib: libdeflater::Decompressor::new(), snappy: snap::raw::Decoder::new(), zstd: None }
+        PageDecoder { zlib: Inflater::new(), snappy: snap::raw::Decoder::new(), zstd: None }
     }
 
     /// Decodes `src` into all of `dst`.
@@ -33,9 +34,9 @@ impl PageDecoder {
                 }
                 Ok(src.len())
             }
-            Codec::Zlib => self.zlib.zlib_decompress(src, dst).map_err(|error| match error {
-                libdeflater::DecompressionError::BadData => CodecError::Invalid(codec),
-                libdeflater::DecompressionError::InsufficientSpace => CodecError::Length { codec, expected },
+            Codec::Zlib => self.zlib.zlib(src, dst).map_err(|failure| match failure {
+                Failure::Invalid => CodecError::Invalid(codec),
+                Failure::TooLong => CodecError::Length { codec, expected },
             }),
             Codec::Lzo => lzallright::decompress(src, dst).map_err(|error| match error.kind() {
                 lzallright::ErrorKind::OutputOverrun => CodecError::Length { codec, expected },
