@@ -35,6 +35,20 @@ pub enum Error {
         /// The missing file or section, and how it is referred to.
         missing: String,
     },
+    /// Two files describe kernels that cannot be the same.
+    #[error("{path}: {what} {found} differs from {expected} of {other}")]
+    OtherKernel {
+        /// Display name of the later input.
+        path: String,
+        /// What was compared: word size, byte order, banner.
+        what: &'static str,
+        /// What the later one has.
+        found: String,
+        /// What was seen first.
+        expected: String,
+        /// Display name of the input that it was seen in.
+        other: String,
+    },
     /// Two files claim to describe the kernel, but were built separately.
     #[error("{path}: build-id {found} differs from {expected} of {other}")]
     BuildId {

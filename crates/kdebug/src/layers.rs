@@ -38,9 +38,9 @@ impl Types {
     /// the latter lacks: the content of constants.
     ///
     /// # Errors
-    /// A file that is none of these, of which nothing can be read, or that keeps its types elsewhere; kernel files of
-    /// different build-ids. A wanted name that is not there is no error: see [`missing`](Self::missing), nor are compile
-    /// units that are damaged: see [`warnings`](Self::warnings).
+    /// A file that is none of these, of which nothing can be read, or that keeps its types elsewhere; files of different
+    /// machines; kernel files of different build-ids or banners. A wanted name that is not there is no error: see
+    /// [`missing`](Self::missing), nor are compile units that are damaged: see [`warnings`](Self::warnings).
     ///
     /// # Cost
     /// DWARF: about a third of decoding all of `.debug_info` once, on all threads of the current rayon
@@ -168,6 +168,7 @@ impl Types {
     }
 
     fn add(&mut self, file: &File<'_>, found: Found) -> Result<()> {
+        self.check_kernel(&file.path, &found)?;
         let source = self.sources.len();
         let info = SourceInfo {
             path: file.input.path.clone(),
@@ -228,6 +229,31 @@ impl Types {
         self.endian = self.endian.or(found.endian);
         self.pointer_size = self.pointer_size.or(found.pointer_size);
         self.sources.push(info);
+        Ok(())
+    }
+
+    /// Types and symbols of two kernels give neither's: what the second adds is not in the memory of the first.
+    fn check_kernel(&self, path: &str, found: &Found) -> Result<()> {
+        let bits = |bytes: u64| format!("{} bits", bytes.saturating_mul(8));
+        let order = |endian: Endian| format!("{endian:?}").to_lowercase();
+        let banner = |constants: &BTreeMap<String, Vec<u8>>| {
+            let line = constants.get(BANNER)?.split(|byte| matches!(byte, 0 | b'\n')).next()?;
+            Some(format!("{:?}", String::from_utf8_lossy(line))).filter(|_| !line.is_empty())
+        };
+        let both = [
+            ("word size", found.pointer_size.map(bits), self.pointer_size.map(bits)),
+            ("byte order", found.endian.map(order), self.endian.map(order)),
+            ("banner", banner(&found.constants), banner(&self.constants)),
+        ];
+        for (what, found, expected) in both {
+            let (Some(found), Some(expected)) = (found, expected) else { continue };
+            if found != expected {
+                let other = self.sources.iter().find(|source| source.module.is_none());
+                let other = other.or(self.sources.first());
+                let other = other.map_or_else(String::new, |other| other.path.display().to_string());
+                return Err(Error::OtherKernel { path: path.to_owned(), what, found, expected, other });
+            }
+        }
         Ok(())
     }
 
@@ -394,6 +420,9 @@ fn appearance(bytes: &[u8]) -> &'static str {
     ];
     if bytes.is_empty() {
         return "an empty file";
+    }
+    if bytes.get(257..262) == Some(b"ustar") {
+        return "a tar archive; unpack it first";
     }
     if bytes.get(0x202..0x206) == Some(b"HdrS") {
         return "a bootable kernel image (bzImage) without debug information";

@@ -8,6 +8,8 @@
     reason = "tests"
 )]
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use kdebug::{Endian, Input, SourceKind, StructKind, Type, Types, Wanted};
 use std::path::Path;
 use std::sync::Arc;
@@ -297,6 +299,32 @@ fn units_of_homonyms_survive_being_written() {
     let again = written(300, 17);
     let units: Vec<_> = again.structs("two").iter().map(|two| two.units.clone()).collect();
     assert_eq!(units, [Vec::new(), list('b', 17)], "the plain name is for all that are not listed");
+}
+
+#[test]
+fn two_kernels_are_not_layered() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+    let read = |name: &str| std::fs::read_to_string(path.join(name)).unwrap();
+    let load = |texts: [(&str, String); 2]| {
+        let inputs = texts.map(|(name, text)| Input::new(name, Arc::new(text.into_bytes())));
+        Types::load(inputs.into(), &Wanted::default()).map_err(|error| error.to_string())
+    };
+    let (wide, narrow) = (read("types-2.6.27.isf.json"), read("types-2.6.27-i386.isf.json"));
+    assert!(load([("a", wide.clone()), ("b", wide.clone())]).is_ok());
+    let error = load([("a", wide.clone()), ("b", narrow)]).unwrap_err();
+    assert_eq!(error, "b: word size 32 bits differs from 64 bits of a");
+    let other = wide.replace("\"little\"", "\"big\"");
+    let error = load([("a", wide.clone()), ("b", other)]).unwrap_err();
+    assert_eq!(error, "b: byte order big differs from little of a");
+    // "Linux version 2.6.2", three bytes in four letters of base64.
+    let [old, new] =
+        [b"Linux version 2.6.27", b"Linux version 2.6.28"].map(|text| STANDARD_NO_PAD.encode(&text[..18]));
+    assert_eq!(old, new, "the release's last digit is in the next group");
+    let at = wide.find(&old).unwrap() + old.len();
+    let mut other = wide.clone();
+    other.replace_range(at..at + 4, &STANDARD_NO_PAD.encode(b"28 "));
+    let error = load([("a", wide), ("b", other)]).unwrap_err();
+    assert!(error.starts_with("b: banner \"Linux version 2.6.28 "), "{error}");
 }
 
 #[test]
