@@ -32,6 +32,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("liblzma", &["codec"]),
     ("clap", &["ltt-kdump"]),
     ("indicatif", &["ltt-kdump"]),
+    ("signal-hook", &["ltt-kdump"]),
     ("anyhow", &["ltt-kdump", "xtask"]),
 ];
 

@@ -175,7 +175,7 @@ impl Directory {
             reason: refused.kind().to_string(),
         });
         Check {
-            path: self.root().display().to_string(),
+            path: self.shown().display().to_string(),
             format: self.format(),
             markers: self.markers().map_or(0, lttformat::ltt::Markers::len),
             others: others.collect(),

@@ -37,6 +37,8 @@ const METADATA_MAX: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct Directory {
     root: PathBuf,
+    /// As the user wrote it.
+    shown: PathBuf,
     directories: Vec<PathBuf>,
     files: Vec<Tracefile>,
     others: Vec<Other>,
@@ -76,7 +78,7 @@ impl Directory {
     ///
     /// Errors: it cannot be read, holds too many files, or no trace file at all. Damage is no error.
     pub fn open(path: &Path) -> Result<Directory> {
-        let failed = |source| Error::Read { path: path.to_owned(), source };
+        let failed = |source| Error::of_trace(path, source);
         let tree = Arc::new(Tree::open(path).map_err(failed)?);
         let root = path.canonicalize().map_err(failed)?;
         let (mut candidates, mut others, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
@@ -90,6 +92,7 @@ impl Directory {
 
         let mut directory = Directory {
             root,
+            shown: path.to_path_buf(),
             directories: walk.directories,
             files: Vec::new(),
             others,
@@ -115,6 +118,11 @@ impl Directory {
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// As the user wrote it.
+    pub(crate) fn shown(&self) -> &Path {
+        &self.shown
     }
 
     /// Name of the trace: that of the directory, lossy.

@@ -1,6 +1,7 @@
 //! What can keep a kernel from being opened.
 
-use std::path::PathBuf;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 
 /// An operation that has no result. Damage inside a trace is never an error; see [`Damage`](crate::Damage).
 #[derive(Debug, thiserror::Error)]
@@ -24,13 +25,21 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A file that is read here and there is a pipe.
     #[error("{}: expected a file that can be read in any order, found a pipe", path.display())]
     Pipe {
         /// The file.
         path: PathBuf,
+    },
+    /// Something that has no content to read in any order: a device, a socket, a folder.
+    #[error("{}: expected a regular file, found {found}", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
     },
     /// The file named as VMCOREINFO is something else.
     #[error("{}: expected VMCOREINFO, lines NAME=VALUE with OSRELEASE among them, found none", path.display())]
@@ -100,7 +109,7 @@ pub enum Error {
         what: String,
     },
     /// The debugfs tree cannot be found in the core.
-    #[error("debugfs: {0}")]
+    #[error("{0}")]
     Debugfs(String),
     /// The entry is not a file that can be read from memory.
     #[error("{path}: expected a trace buffer, found {found}")]
@@ -114,6 +123,12 @@ pub enum Error {
     #[error("{}: expected a trace directory, found no trace file in it", path.display())]
     NoTrace {
         /// The directory.
+        path: PathBuf,
+    },
+    /// A file where a trace is expected.
+    #[error("{}: expected the folder of a trace, found a file", path.display())]
+    NotAFolder {
+        /// The file.
         path: PathBuf,
     },
     /// There are several traces below the directory.
@@ -146,6 +161,14 @@ pub enum Error {
         /// The names there are.
         found: String,
     },
+    /// Events of a CPU are wanted that there is not.
+    #[error("expected one of the CPUs {found}, found {wanted}")]
+    NoCpu {
+        /// The number that was given.
+        wanted: u32,
+        /// The numbers there are.
+        found: String,
+    },
     /// Nobody knows how the events of a trace look.
     #[error("trace {trace}: {reason}")]
     NotDecoded {
@@ -172,6 +195,24 @@ impl Error {
         match self {
             Error::Translation { source: vmcore::Error::AddressSpace { tried, .. }, .. } => tried,
             _ => &[],
+        }
+    }
+
+    /// A trace's folder that cannot be read.
+    pub(crate) fn of_trace(path: &Path, source: io::Error) -> Error {
+        match source.kind() {
+            ErrorKind::NotADirectory if path.is_file() => Error::NotAFolder { path: path.to_owned() },
+            _ => Error::Read { path: path.to_owned(), source },
+        }
+    }
+
+    /// What the system said, if that is all there is to say.
+    fn system(&self) -> Option<ErrorKind> {
+        match self {
+            Error::Read { source, .. }
+            | Error::Core(vmcore::Error::Io { source, .. })
+            | Error::Slice(vmcore::write::WriteError::Io(source)) => Some(source.kind()),
+            _ => None,
         }
     }
 
@@ -204,6 +245,12 @@ impl Error {
             }
             Error::SeveralDirectories { .. } => "name one of these folders",
             Error::SeveralTraces { .. } => "name one of them with --trace",
+            _ if self.system() == Some(ErrorKind::PermissionDenied) => {
+                "it may be for root alone, as crash dumps often are: run this as root, or have it copied"
+            }
+            _ if self.system() == Some(ErrorKind::StorageFull) => {
+                "nothing was left behind; free some space, or write to another file system"
+            }
             Error::NoWallClock => "give the time since boot, or before the end of the trace",
             _ => return None,
         };

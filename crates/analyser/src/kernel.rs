@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::debuginfo::has_kernel;
 use crate::log::{self, KernelLog};
 use crate::matching::hex;
 use crate::modules::Module;
+use crate::open::wanted;
 use crate::target::View;
 
 /// A crashed kernel: its memory and what its bytes mean. `Send` and `Sync`; threads share it by reference.
@@ -107,6 +109,12 @@ impl Kernel {
     #[must_use]
     pub fn is_32_bit(&self) -> bool {
         self.view.memory.abi().word == vmcore::WordSize::Bits32
+    }
+
+    /// Whether any of the type information is the kernel's own, not that of modules.
+    #[must_use]
+    pub fn has_own_types(&self) -> bool {
+        has_kernel(&self.types, &wanted())
     }
 
     /// What is odd about core and type information, one line each.

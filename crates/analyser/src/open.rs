@@ -56,7 +56,7 @@ impl OpenOptions {
         if self.cores.is_empty() {
             return Err(Error::NoCore);
         }
-        self.cores.iter().try_for_each(|path| no_pipe(path))?;
+        self.cores.iter().try_for_each(|path| readable(path))?;
         let options = vmcore::OpenOptions { no_mmap: self.no_mmap, ..Default::default() };
         let mut core = vmcore::Vmcore::open(&self.cores, &options).map_err(Error::Core)?;
         if let Some(format) = self.record_reads {
@@ -77,13 +77,21 @@ impl OpenOptions {
     }
 }
 
-/// The system's own word for it, `Illegal seek`, tells nobody what to do about `<(zcat core.gz)`.
-pub(crate) fn no_pipe(path: &Path) -> Result<()> {
-    match path.metadata() {
-        Ok(metadata) if metadata.file_type().is_fifo() => Err(Error::Pipe { path: path.to_path_buf() }),
-        // What else keeps it from being opened, opening tells.
-        _ => Ok(()),
+/// Refuses what is no file: the system's own words, as `Illegal seek` for `<(zcat core.gz)`, tell nobody what to do about it.
+pub(crate) fn readable(path: &Path) -> Result<()> {
+    // What else keeps it from being opened, opening tells.
+    let Ok(metadata) = path.metadata() else { return Ok(()) };
+    let kind = metadata.file_type();
+    if kind.is_fifo() {
+        return Err(Error::Pipe { path: path.to_path_buf() });
     }
+    let found = match kind {
+        kind if kind.is_dir() => "a folder",
+        kind if kind.is_char_device() => "a device",
+        kind if kind.is_socket() => "a socket",
+        _ => return Ok(()),
+    };
+    Err(Error::NotAFile { path: path.to_path_buf(), found })
 }
 
 /// Everything any part of this crate asks the type information for.

@@ -194,7 +194,7 @@ fn no_trace() {
     assert!(matches!(Directory::open(&empty.path().join("none")), Err(Error::Read { .. })));
     let file = empty.path().join("cpu_0");
     fs::write(&file, "").unwrap();
-    assert!(matches!(Directory::open(&file), Err(Error::Read { .. })));
+    assert!(matches!(Directory::open(&file), Err(Error::NotAFolder { .. })));
     let directory = Directory::open(empty.path()).unwrap();
     assert_eq!((directory.files().len(), directory.identity()), (1, None));
 }

@@ -87,7 +87,8 @@ pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// Say more on standard error; -vv and -vvv say even more
+    /// Say more: which type information was used, how addresses are translated, every note
+    // Counted, because -vv is typed by habit.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 
@@ -135,7 +136,7 @@ pub(crate) struct Info {
 pub(crate) struct Ls {
     /// The crash dump (several files are the parts of one split dump), then the folder of debugfs to begin at
     ///
-    /// The last argument is the PATH inside the core if it begins with `/` and is no file here; all others are files.
+    /// The last argument is the PATH inside the core if there is no such file here; all others are files.
     #[arg(value_names = ["CORE", "PATH"], num_args = 1.., required = true, value_hint = ValueHint::FilePath)]
     pub(crate) cores_and_path: Vec<PathBuf>,
 
@@ -147,8 +148,8 @@ pub(crate) struct Ls {
 ///
 /// Writes each trace to DIR/TRACE/, laid out as the tracer's daemon does, and then shows for each file what was written, lost and
 /// unreadable. By default everything still in memory is written, also what the daemon had read but nothing overwrote yet.
-/// DIR appears in one step when all of it is complete; nothing is ever overwritten. A run that is killed leaves nothing but a hidden
-/// folder .ltt-kdump-*.partial beside DIR, which may be deleted.
+/// DIR appears in one step when all of it is complete; nothing is ever overwritten. Ctrl-C takes back what is half written; kill -9 or a
+/// power cut leaves a hidden folder .ltt-kdump-*.partial beside DIR, which may be deleted.
 ///
 /// With --into, the trace folder that the daemon was writing is continued, of LTT 0.x or CTF of LTTng 2.x: what the crash left incomplete is
 /// cut, and what the core still holds is added. The folder itself is not written to, DIR becomes the joined trace, unless --in-place is
@@ -263,7 +264,7 @@ pub(crate) struct Check {
     pub(crate) deep: bool,
 
     /// Threads to work with [default: one for each CPU]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = threads())]
     pub(crate) threads: Option<u16>,
 }
 
@@ -295,7 +296,7 @@ pub(crate) struct Repair {
     pub(crate) dry_run: bool,
 
     /// Threads to work with [default: one for each CPU]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = threads())]
     pub(crate) threads: Option<u16>,
 }
 
@@ -356,7 +357,7 @@ pub(crate) struct Profile {
     pub(crate) output: PathBuf,
 
     /// Threads to work with [default: one for each CPU]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = threads())]
     pub(crate) threads: Option<u16>,
 }
 
@@ -408,7 +409,7 @@ pub(crate) struct KernelOptions {
     pub(crate) no_mmap: bool,
 
     /// Threads to work with [default: one for each CPU]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = HARD)]
+    #[arg(long, value_name = "N", value_parser = threads(), help_heading = HARD)]
     pub(crate) threads: Option<u16>,
 }
 
@@ -464,6 +465,11 @@ pub(crate) enum Via {
     OpenFiles,
     /// All of them, and whatever else leads to a buffer
     Both,
+}
+
+/// A number of threads: no more than there may be processors, because a slip of the finger should not take the machine down.
+fn threads() -> impl clap::builder::TypedValueParser<Value = u16> {
+    clap::value_parser!(u16).range(1..=1024)
 }
 
 /// A number as people write addresses.

@@ -59,7 +59,7 @@ pub(crate) fn extraction(args: &Extract) -> extracter::Options {
 pub(crate) fn split_path(args: &Ls) -> (Vec<PathBuf>, String) {
     let mut cores = args.cores_and_path.clone();
     // A folder is no core, so `/` and `/sys` are paths inside the core whatever this machine has there.
-    let path = cores.pop_if(|last| last.is_absolute() && !last.is_file());
+    let path = cores.pop_if(|last| !last.is_file());
     match path {
         Some(path) if !cores.is_empty() => (cores, path.to_string_lossy().into_owned()),
         // The only argument is the core, and if it is not there, that will be said of it.
@@ -101,7 +101,9 @@ mod tests {
         assert_eq!(split(&["core", "/", "-d", "x"]), (vec!["core".into()], "/".to_owned()));
         assert_eq!(split(&["a", "b", "/ltt"]), (vec!["a".into(), "b".into()], "/ltt".to_owned()));
         assert_eq!(split(&["a", file]), (vec!["a".into(), file.into()], "/".to_owned()));
-        assert_eq!(split(&["a", "ltt"]), (vec!["a".into(), "ltt".into()], "/".to_owned()));
+        assert_eq!(split(&["a", "ltt/k1"]), (vec!["a".into()], "ltt/k1".to_owned()));
+        assert_eq!(split(&["a", "b", "c"]), (vec!["a".into(), "b".into()], "c".to_owned()));
+        assert_eq!(split(&["no-such-core"]), (vec!["no-such-core".into()], "/".to_owned()));
         assert_eq!(split(&["/no/such/core"]), (vec!["/no/such/core".into()], "/".to_owned()));
     }
 }

@@ -4,6 +4,10 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use anyhow::{Context as _, Result};
+
+use crate::output::text::printable;
+
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -71,7 +75,8 @@ impl From<&anyhow::Error> for Exit {
             if cause.is::<Usage>() {
                 return Exit::Usage;
             }
-            if let Some(analyser::Error::NoPair { .. }) = cause.downcast_ref() {
+            use analyser::Error::{NoChannel, NoCpu, NoPair};
+            if let Some(NoPair { .. } | NoChannel { .. } | NoCpu { .. }) = cause.downcast_ref() {
                 return Exit::NothingFound;
             }
             if let Some(extracter::Error::NoSuchTrace { .. }) = cause.downcast_ref() {
@@ -85,8 +90,28 @@ impl From<&anyhow::Error> for Exit {
     }
 }
 
+/// The end of a command that only shows something. A reader who has seen enough, `head` say, changes nothing about what was found.
+pub(crate) fn shown(printed: Result<()>, exit: Exit) -> Result<Exit> {
+    match printed {
+        Err(error) if !is_broken_pipe(&error) => Err(error).context("writing to standard output"),
+        _ => Ok(exit),
+    }
+}
+
+/// The end of a command that has written `output`, and was then to tell how it is. That nobody could be told must not look as if
+/// nothing were there.
+pub(crate) fn written(printed: Result<()>, exit: Exit, output: &str) -> Exit {
+    match printed {
+        Err(error) if !is_broken_pipe(&error) => {
+            tracing::warn!("{} is complete, but the report is lost: {error}", printable(output));
+            Exit::Losses
+        }
+        _ => exit,
+    }
+}
+
 /// Whether the reader of standard output is gone.
-pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let broken = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
     error.chain().any(|cause| {
         cause.downcast_ref::<io::Error>().is_some_and(broken)
@@ -98,8 +123,6 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use anyhow::Context;
-
     use super::*;
 
     #[test]

@@ -1,4 +1,4 @@
-//! Messages on standard error: `warning: …`, and more with `-v`.
+//! Messages on standard error: `warning: …`, with `-v` also `info: …`.
 
 use std::fmt;
 use std::io::{self, IsTerminal};
@@ -8,18 +8,15 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Starts logging; `verbose` is how often `-v` was given.
-pub(crate) fn init(verbose: u8) {
-    let level = match verbose {
-        0 => Level::WARN,
-        1 => Level::INFO,
-        2 => Level::DEBUG,
-        _ => Level::TRACE,
-    };
+/// Starts logging; `verbose`: `-v` was given.
+pub(crate) fn init(verbose: bool) {
+    let level = if verbose { Level::INFO } else { Level::WARN };
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
         .with_max_level(level)
         .with_ansi(io::stderr().is_terminal())
+        // It would be said on standard error, which just failed, and a failure there is a panic.
+        .log_internal_errors(false)
         .event_format(Plain)
         .init();
 }

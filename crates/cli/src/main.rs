@@ -7,6 +7,7 @@ mod args;
 mod cmd;
 mod config;
 mod exit;
+mod interrupt;
 mod log;
 mod output;
 
@@ -15,17 +16,18 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::exit::Exit;
+use crate::interrupt::Interrupt;
 
 fn main() -> ExitCode {
     let args = args::Args::parse();
-    let verbose = args.verbose;
+    let verbose = args.verbose > 0;
     log::init(verbose);
-    let exit = match cmd::run(args) {
+    let interrupt = Interrupt::default();
+    let exit = match cmd::run(args, &interrupt) {
         Ok(exit) => exit,
-        // The reader, `head` say, has seen enough.
-        Err(error) if exit::is_broken_pipe(&error) => Exit::Complete,
         Err(error) => {
-            output::text::print_error(&error, verbose > 0);
+            output::text::print_error(&error, verbose);
+            interrupt.pass_on();
             Exit::from(&error)
         }
     };

@@ -161,8 +161,9 @@ fn refusals_are_one_line_each() {
     for (code, args) in [
         (4, &["check", "K1-2cpu/README.md"][..]),
         (4, &["check", scratch.path().to_str().unwrap()]),
+        (1, &["events", TRACE, "--cpu", "7"]),
         (1, &["events", CORE[0], CORE[1], CORE[2], "--trace", "k7"]),
-        (4, &["events", TRACE, "--channel", "nothing"]),
+        (1, &["events", TRACE, "--channel", "nothing"]),
         (2, &[&["extract"][..], &CORE, &beside].concat()),
         (1, &[&["extract"][..], &CORE, &other].concat()),
     ] {

@@ -130,7 +130,19 @@ fn files_that_are_not_what_they_should_be() {
         ),
         ("extract core -d types -o out --vmcoreinfo types", "error: types: expected VMCOREINFO, "),
         ("extract core -d types -o out --vmcoreinfo empty", "error: empty: expected VMCOREINFO, "),
-        ("ls core ltt -d types", "error: ltt: No such file or directory"),
+        ("ls /ltt core -d types", "error: /ltt: No such file or directory"),
+        ("info /dev/zero", "error: /dev/zero: expected a regular file, found a device"),
+        ("info core -d /dev/null", "error: /dev/null: expected a regular file, found a device"),
+        ("info folder", "error: folder: expected a regular file, found a folder"),
+        ("check core", "error: core: expected the folder of a trace, found a file"),
+        (
+            "extract core -d types --into core -o out",
+            "error: core: expected the folder of a trace, found a file",
+        ),
+        (
+            "extract core -d types -d types-i386 -o out",
+            "error: types-i386: word size 32 bits differs from 64 bits of types",
+        ),
         ("extract part1 part1 -d types -o out", "error: part1: "),
         ("extract part1 core -d types -o out", "error: core: not a part of a split dump"),
         ("extract core core -d types -o out", "error: core: not a part of a split dump"),
@@ -253,14 +265,84 @@ fn traces_that_are_written_are_not_denied_for_want_of_a_report() {
     for (out, json) in [("out", ""), ("out-json", "--json")] {
         let stderr = run(&format!("\"$0\" extract core -d types -o {out} {json} >/dev/full; echo $? >&2"));
         let expected = format!(
-            "warning: the traces are in {out}, but the report is lost: No space left on device (os error 28)\n3\n"
+            "warning: {out} is complete, but the report is lost: No space left on device (os error 28)\n3\n"
         );
         assert_eq!(stderr, expected);
         assert!(place.path(out).join("k1/cpu_0").is_file());
+    }
+
+    for (out, command) in [
+        (
+            "joined",
+            format!("extract core -d types --into {} -o joined", fixture("K1-2cpu/disk-trace/k1").display()),
+        ),
+        ("repaired", format!("repair {} -o repaired", fixture("K1-2cpu/disk-trace/k1").display())),
+        ("small", "slice core -d types -o small".to_owned()),
+        ("profile", "profile types -o profile".to_owned()),
+    ] {
+        let stderr = run(&format!("\"$0\" {command} >/dev/full; echo $? >&2"));
+        assert!(
+            stderr.contains(&format!("warning: {out} is complete, but the report is lost: No space")),
+            "{stderr}"
+        );
+        assert!(stderr.ends_with("\n3\n"), "{stderr}");
+        assert!(place.path(out).exists());
     }
 
     fs::copy(fixture("X1-2cpu/core.kdump-zlib"), place.path("torn")).unwrap();
     // The reader is gone before the first line.
     let stderr = run("(sleep 0.2; \"$0\" extract torn -d types -o out-torn; echo $? >&2) | true");
     assert_eq!(stderr, "3\n");
+    let stderr = run("(sleep 0.2; \"$0\" info torn -d types-i386 --force; echo $? >&2) | true");
+    assert!(stderr.ends_with("\n4\n"), "{stderr}");
+    let trace = fixture("K1-2cpu/disk-trace/k1");
+    let stderr = run(&format!("(sleep 0.2; \"$0\" check {}; echo $? >&2) | true", trace.display()));
+    assert_eq!(stderr, "3\n");
+    let stderr = run("\"$0\" ls core -d types >/dev/full; echo $? >&2");
+    assert_eq!(stderr, "error: writing to standard output: No space left on device (os error 28)\n4\n");
+}
+
+/// `2>&1 | head -1` closes standard error, too.
+#[test]
+fn messages_that_nobody_takes_do_no_harm() {
+    let place = Place::new();
+    let whole = fs::read(fixture("K1-2cpu/core.elf")).unwrap();
+    fs::write(place.path("cut"), &whole[..1_100_000]).unwrap();
+    for (command, code) in [("info no-core", 4), ("extract cut -d types -o out", 1)] {
+        for shell in
+            ["\"$0\" {} 2>/dev/full; echo $?", "((sleep 0.2; \"$0\" {}; echo $? >&3) 2>&1 | true) 3>&1"]
+        {
+            let _ = fs::remove_dir_all(place.path("out"));
+            let output = Command::new("sh")
+                .current_dir(place.0.path())
+                .args(["-c", &shell.replace("{}", command)])
+                .arg(env!("CARGO_BIN_EXE_ltt-kdump"))
+                .assert()
+                .success();
+            let stdout = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
+            assert!(stdout.ends_with(&format!("{code}\n")), "{shell} {command}: {stdout}");
+        }
+    }
+}
+
+#[test]
+fn paths_inside_the_core_may_begin_at_its_root_or_not() {
+    let place = Place::new();
+    let absolute = place.run("ls core -d types /ltt/k1").success();
+    let relative = place.run("ls core -d types ltt/k1").success();
+    assert_eq!(absolute.get_output().stdout, relative.get_output().stdout);
+    assert!(absolute.get_output().stdout.ends_with(b"/ltt/k1/cpu_1\n"));
+    place.fails(
+        "ls core -d types ltt/k3",
+        1,
+        "error: ltt/k3: no such entry in the core's debugfs, and no such file\n",
+    );
+}
+
+#[test]
+fn a_slip_of_the_finger_starts_no_army_of_threads() {
+    let place = Place::new();
+    let stderr = place.run("extract core -d types -o out --threads 65535").code(2).stdout_eq("");
+    let stderr = String::from_utf8_lossy(&stderr.get_output().stderr).into_owned();
+    assert!(stderr.contains("65535 is not in 1..=1024"), "{stderr}");
 }

@@ -3,7 +3,7 @@
 use std::env;
 use std::fs::{self, Permissions};
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -70,6 +70,10 @@ impl Destination {
             return Err(Error::OutputIsCurrent { path: shown });
         }
         let Some(parent) = path.parent() else { return Err(Error::OutputUnnamed { path: shown }) };
+        // The system would refuse it too, but only once everything is written.
+        if fs::metadata(parent).is_ok_and(|above| above.dev() != metadata.dev()) {
+            return Err(Error::OutputIsMount { path: shown });
+        }
         Ok(Destination { parent: parent.to_path_buf(), replaces: Some(metadata.permissions()), shown, path })
     }
 

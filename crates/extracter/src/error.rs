@@ -54,6 +54,12 @@ pub enum Error {
         /// The output.
         path: PathBuf,
     },
+    /// The output is where a file system is mounted.
+    #[error("output {}: expected a new name or an empty folder, found a mount point", path.display())]
+    OutputIsMount {
+        /// The output.
+        path: PathBuf,
+    },
     /// The output's path does not end in a name, or is empty.
     #[error("output {:?}: expected the name of a folder to create", path.display().to_string())]
     OutputUnnamed {
@@ -161,6 +167,9 @@ pub enum Error {
         #[source]
         source: Box<Error>,
     },
+    /// [`Progress::is_cancelled`](crate::Progress::is_cancelled) said so.
+    #[error("interrupted")]
+    Cancelled,
     /// The machine gives no threads.
     #[error("starting {threads} threads")]
     Threads {
@@ -198,6 +207,7 @@ impl Error {
             Error::SliceDiffers { .. } => {
                 "an ELF file tells more than the other formats: try --format elf; it is a defect if that fails too".to_owned()
             }
+            Error::OutputIsMount { .. } => "name a new folder inside it".to_owned(),
             Error::OutputIsCurrent { .. } | Error::OutputUnnamed { .. } => {
                 "choose a name for a new folder".to_owned()
             }
@@ -220,8 +230,10 @@ impl Error {
             }
             Error::Unfinished { source, .. } => match &**source {
                 Error::Changed { .. } => return source.hint(),
+                Error::Cancelled => "nothing is lost; the same command does the rest".to_owned(),
                 _ => "nothing is lost; remove the cause and run the same command again".to_owned(),
             },
+            Error::Cancelled => "nothing was left behind".to_owned(),
             Error::Threads { .. } => "try --threads 1".to_owned(),
             Error::Io { source, action, .. } => match source.kind() {
                 io::ErrorKind::NotFound if *action == LOOKING => {

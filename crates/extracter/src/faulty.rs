@@ -1,16 +1,18 @@
-//! A disk that fails when it is told to, for the tests of what must survive that.
+//! A disk that fails when it is told to, and a user who changes his mind, for the tests of what must survive that.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use rustix::fd::BorrowedFd;
 use rustix::fs::Stat;
 use tempfile::TempDir;
 
 use crate::disk::{Disk, Sink, copy_through_memory};
+use crate::progress::Progress;
 
 /// A scratch folder in memory where there is one: tests that count on being stopped need no disk to be slow.
 pub(crate) fn scratch() -> TempDir {
@@ -168,5 +170,24 @@ impl Disk for Faulty<'_> {
 
     fn open(&self, path: &Path) -> io::Result<Option<File>> {
         self.step("open", path, Path::new(""), || self.disk.open(path))
+    }
+}
+
+/// Wants no more once that many pieces are done.
+pub(crate) struct Stops(AtomicU64);
+
+impl Stops {
+    pub(crate) fn after(pieces: u64) -> Stops {
+        Stops(AtomicU64::new(pieces))
+    }
+}
+
+impl Progress for Stops {
+    fn advance(&self, _bytes: u64, _file: &str) {
+        let _ = self.0.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.0.load(Relaxed) == 0
     }
 }

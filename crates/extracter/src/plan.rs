@@ -12,7 +12,7 @@ use crate::arrange::{Names, arrange};
 use crate::destination::Destination;
 use crate::disk::{Disk, Local};
 use crate::error::{Error, Result, while_doing};
-use crate::progress::Progress;
+use crate::progress::{Progress, checkpoint};
 use crate::report::{MetadataReport, Report, StreamReport, Totals, TraceReport};
 use crate::source::{self, MetadataSource, StreamSource, TraceSource};
 use crate::write::{Selection, write, write_whole};
@@ -197,7 +197,7 @@ impl<'k> Plan<'k> {
         self.files.iter().fold(0, |sum, file| sum.saturating_add(file.bytes))
     }
 
-    /// Writes everything, or nothing: on any error, and on a panic, the output is as it was before.
+    /// Writes everything, or nothing: on any error, and on a panic, the output is as it was before. `progress` can end it early.
     ///
     /// Cost: one sub-buffer of memory per thread; the files are written in parallel and synced before the rename.
     pub fn run(self, progress: &dyn Progress) -> Result<Report> {
@@ -235,6 +235,7 @@ impl<'k> Plan<'k> {
             let shown = self.destination.shown().join(&directory);
             disk.sync_directory(&root.join(directory)).map_err(while_doing("syncing", shown))?;
         }
+        checkpoint(progress)?;
         stage.publish(disk)?;
         Ok(self.report(reports))
     }

@@ -7,7 +7,7 @@ use lttformat::ctf::{Index, IndexEntry};
 use crate::disk::Disk;
 use crate::error::{Result, while_doing};
 use crate::plan::PlannedFile;
-use crate::progress::Progress;
+use crate::progress::{Progress, checkpoint};
 use crate::report::{StreamReport, Totals, note};
 use crate::source::{State, StreamSource};
 
@@ -77,6 +77,7 @@ pub(crate) fn write(
             note(&mut notes, || text);
         }
         progress.advance(stream.slot_size, &name);
+        checkpoint(progress)?;
     }
     // A number that leaves out packets whose events nobody can decode would pass for the whole.
     totals.events = totals.events.filter(|_| decoded);

@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use analyser::slice::{Codec, Format, Keep};
@@ -60,7 +61,9 @@ fn slice(
     let options = SliceOptions { output: output.to_path_buf(), format, keep, log };
     let label = format!("{} {format} {keep:?}", core.display());
     let slice = Slice::read(&kernel, &open, &options).unwrap();
-    let report = slice.write(&mut |_, _| {}).unwrap_or_else(|error| panic!("{label}: {error:?}"));
+    let report = slice
+        .write(&mut |_, _| ControlFlow::Continue(()))
+        .unwrap_or_else(|error| panic!("{label}: {error:?}"));
     assert_eq!(report.file_bytes, fs::metadata(output).unwrap().len(), "{label}");
     report
 }
@@ -206,7 +209,10 @@ fn a_dump_in_two_files_becomes_one() {
         keep: Keep::Bytes,
         log: true,
     };
-    Slice::read(&kernel, &open_parts, &options).unwrap().write(&mut |_, _| {}).unwrap();
+    Slice::read(&kernel, &open_parts, &options)
+        .unwrap()
+        .write(&mut |_, _| ControlFlow::Continue(()))
+        .unwrap();
     seen(&kernel).assert_equals(&seen(&open(&output, &types, None)), "split");
 }
 
@@ -377,11 +383,21 @@ fn nothing_is_overwritten_and_nothing_left_behind() {
     fs::remove_file(&output).unwrap();
     // Types of another machine: the slice does not open with them, so there is none.
     let wrong = self::options(&core, &[workspace("fixtures/types-2.6.27-i386.isf.json")], Some(format));
-    let error = Slice::read(&kernel, &wrong, &options).unwrap().write(&mut |_, _| {}).unwrap_err();
+    let error = Slice::read(&kernel, &wrong, &options)
+        .unwrap()
+        .write(&mut |_, _| ControlFlow::Continue(()))
+        .unwrap_err();
     assert!(matches!(error, extracter::Error::Slice { .. }), "{error}");
+    assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
+    let error = Slice::read(&kernel, &right, &options).unwrap().write(&mut |done, _| {
+        if done < 9 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    assert!(matches!(error, Err(extracter::Error::Cancelled)), "{error:?}");
     assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
     // Nothing was recorded: the slice is empty and cannot be opened.
     let blind = open(&core, &types, None);
-    assert!(Slice::read(&blind, &right, &options).unwrap().write(&mut |_, _| {}).is_err());
+    assert!(
+        Slice::read(&blind, &right, &options).unwrap().write(&mut |_, _| ControlFlow::Continue(())).is_err()
+    );
     assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
 }

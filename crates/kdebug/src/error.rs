@@ -70,6 +70,7 @@ impl Error {
             Error::Unrecognised { path, .. }
             | Error::Malformed { path, .. }
             | Error::Elsewhere { path, .. }
+            | Error::OtherKernel { path, .. }
             | Error::BuildId { path, .. } => path,
         }
     }

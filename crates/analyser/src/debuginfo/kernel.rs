@@ -15,7 +15,7 @@ pub(crate) struct CoreIdentity {
 }
 
 /// Whether any of the sources is the kernel's own.
-pub(super) fn has_kernel(types: &kdebug::Types, wanted: &kdebug::Wanted) -> bool {
+pub(crate) fn has_kernel(types: &kdebug::Types, wanted: &kdebug::Wanted) -> bool {
     let of_kernel = |symbol: &kdebug::Symbol| symbol.module.is_none();
     types.sources().iter().any(|source| source.module.is_none() && source.kind != kdebug::SourceKind::Isf)
         || wanted.symbols.iter().any(|name| types.symbols(name).iter().any(of_kernel))

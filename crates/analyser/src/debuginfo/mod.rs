@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use folder::Folder;
 
-pub(crate) use kernel::CoreIdentity;
+pub(crate) use kernel::{CoreIdentity, has_kernel};
 
 use crate::error::{Error, Result};
 use crate::modules::Module;
-use crate::open::no_pipe;
+use crate::open::readable;
 
 /// Content of a compressed file. Debug information of a kernel with everything built in stays below it.
 const MAX_CONTENT: usize = if usize::BITS >= 64 { 4 << 30 } else { 1 << 30 };
@@ -120,7 +120,7 @@ impl Debuginfo {
 
 /// Opens one file, decompressed if it is compressed.
 fn input(path: &Path) -> Result<kdebug::Input> {
-    no_pipe(path)?;
+    readable(path)?;
     let mapping = vmcore::bytes::Mapping::open(path)
         .map_err(|source| Error::Read { path: path.to_path_buf(), source })?;
     kdebug::Input::new(path, Arc::new(mapping)).decompressed(MAX_CONTENT).map_err(Error::Types)

@@ -1,5 +1,7 @@
 //! The merged list.
 
+use std::collections::BTreeSet;
+
 use super::clock::Clock;
 use super::merge::Merge;
 use super::source::{Source, newest};
@@ -97,6 +99,11 @@ impl<'a> Events<'a> {
                 return Err(no_channel(wanted, &streams));
             }
         }
+        for wanted in &selection.cpus {
+            if !streams.iter().any(|(label, _)| label.cpu == Some(*wanted)) {
+                return Err(no_cpu(*wanted, &streams));
+            }
+        }
         let since = match (selection.since, &clock) {
             (Some(since), Some(clock)) => Some((since, start(since, clock, end)?)),
             _ => None,
@@ -159,4 +166,10 @@ fn no_channel(wanted: &str, streams: &[Named<'_>]) -> Error {
     names.sort_unstable();
     names.dedup();
     Error::NoChannel { wanted: wanted.to_owned(), found: names.join(", ") }
+}
+
+fn no_cpu(wanted: u32, streams: &[Named<'_>]) -> Error {
+    let cpus: BTreeSet<u32> = streams.iter().filter_map(|(label, _)| label.cpu).collect();
+    let found = cpus.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+    Error::NoCpu { wanted, found }
 }

@@ -188,7 +188,7 @@ impl Directory {
             reason: refused.kind().to_string(),
         });
         Check {
-            path: self.root().display().to_string(),
+            path: self.shown().display().to_string(),
             folder: self.folder().display().to_string(),
             format: self.format(),
             metadata: self.metadata().map(|file| self.check_metadata(file)),

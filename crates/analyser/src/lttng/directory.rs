@@ -41,6 +41,8 @@ const HEADER_ROOM: usize = 128;
 #[derive(Debug)]
 pub struct Directory {
     root: PathBuf,
+    /// As the user wrote it.
+    shown: PathBuf,
     folder: PathBuf,
     directories: Vec<PathBuf>,
     metadata: Option<MetadataFile>,
@@ -73,7 +75,7 @@ impl Directory {
     ///
     /// Errors: it cannot be read, holds too many files, no CTF trace ([`Error::NoTrace`]), or several. Damage is no error.
     pub fn open(path: &Path) -> Result<Directory> {
-        let failed = |source| Error::Read { path: path.to_owned(), source };
+        let failed = |source| Error::of_trace(path, source);
         let tree = Arc::new(Tree::open(path).map_err(failed)?);
         let root = path.canonicalize().map_err(failed)?;
         let (mut entries, mut refused) = (Vec::new(), Vec::new());
@@ -105,6 +107,7 @@ impl Directory {
         let layout = layout::guess(&starts, endian.unwrap_or(Endian::Little), uuid);
         let mut directory = Directory {
             root,
+            shown: path.to_path_buf(),
             folder,
             directories: walk.directories,
             metadata,
@@ -129,6 +132,11 @@ impl Directory {
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// As the user wrote it.
+    pub(crate) fn shown(&self) -> &Path {
+        &self.shown
     }
 
     /// Where below the root the trace itself lies: the directory with `metadata` and the data files. Empty: it is the root.

@@ -10,7 +10,7 @@ use anyhow::Result;
 use super::folder::Folder;
 use crate::args;
 use crate::config;
-use crate::exit::Exit;
+use crate::exit::{Exit, shown};
 use crate::output::json;
 use crate::output::progress::Phase;
 use crate::output::table::{Column, Table};
@@ -24,12 +24,8 @@ pub(crate) fn run(args: &args::Check, as_json: bool) -> Result<Exit> {
         Folder::Ltt(directory) => {
             let check = directory.check(if args.deep { Depth::All } else { Depth::Suspicious });
             drop(phase);
-            if as_json {
-                json::print(&check)?
-            } else {
-                print(&check)?
-            }
-            Ok(exit(check.is_damaged()))
+            let printed = if as_json { json::print(&check) } else { print(&check) };
+            shown(printed, exit(check.is_damaged()))
         }
         Folder::Lttng(directory) => {
             let check = directory.check(if args.deep {
@@ -38,12 +34,8 @@ pub(crate) fn run(args: &args::Check, as_json: bool) -> Result<Exit> {
                 analyser::lttng::Depth::Suspicious
             });
             drop(phase);
-            if as_json {
-                json::print(&check)?
-            } else {
-                lttng::print(&check)?
-            }
-            Ok(exit(check.is_damaged()))
+            let printed = if as_json { json::print(&check) } else { lttng::print(&check) };
+            shown(printed, exit(check.is_damaged()))
         }
     }
 }

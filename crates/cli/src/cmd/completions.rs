@@ -7,11 +7,10 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use crate::args::{Args, Completions};
-use crate::exit::Exit;
+use crate::exit::{Exit, shown};
 
 pub(crate) fn run(args: &Completions) -> Result<Exit> {
-    io::stdout().write_all(&script(args.shell))?;
-    Ok(Exit::Complete)
+    shown(io::stdout().write_all(&script(args.shell)).map_err(Into::into), Exit::Complete)
 }
 
 /// The script of one shell, made in memory: clap_complete panics when its writer fails.

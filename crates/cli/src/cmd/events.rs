@@ -10,7 +10,7 @@ use anyhow::Result;
 use super::folder::Folder;
 use crate::args::{self, LineFormat};
 use crate::config;
-use crate::exit::{Exit, NothingFound, Usage};
+use crate::exit::{Exit, NothingFound, Usage, shown};
 use crate::output::event::{AsBabeltrace, Json, Lines, Printer, Text};
 
 pub(crate) fn run(args: args::Events, as_json: bool) -> Result<Exit> {
@@ -101,23 +101,29 @@ const MIXED: &str =
     "expected traces of one tracer, found some of LTT 0.x and some of LTTng 2.x: choose with --trace";
 
 /// Prints entry by entry: nothing is kept.
-fn print(mut events: Events<'_>, several: bool, form: Form) -> Result<Exit> {
-    let mut out = Lines::new(io::stdout().lock());
+fn print(events: Events<'_>, several: bool, form: Form) -> Result<Exit> {
     let end = events.end_ns();
     let mut printer: Box<dyn Printer> = match form {
         Form::Json => Box::new(Json { end }),
         Form::Text => Box::new(Text::new(end, several)),
         Form::Babeltrace => Box::new(AsBabeltrace::new(several)),
     };
+    // Of what the reader wanted to see, not of what came after.
     let mut exit = Exit::Complete;
+    let printed = print_all(events, &mut *printer, &mut exit);
+    shown(printed, exit)
+}
+
+fn print_all(mut events: Events<'_>, printer: &mut dyn Printer, exit: &mut Exit) -> Result<()> {
+    let mut out = Lines::new(io::stdout().lock());
     while let Some(entry) = events.next() {
         if entry.is_loss() {
-            exit = Exit::Losses;
+            *exit = Exit::Losses;
         }
         if printer.print(&entry, out.line())? {
             out.end_line()?;
         }
     }
     out.flush()?;
-    Ok(exit)
+    Ok(())
 }

@@ -7,15 +7,16 @@ use extracter::{Destination, Plan, Report, Totals};
 
 use crate::args::Extract;
 use crate::config;
-use crate::exit::{Exit, is_broken_pipe};
+use crate::exit::{Exit, written};
+use crate::interrupt::Interrupt;
 use crate::output::json;
 use crate::output::progress::{Bar, Phase};
 use crate::output::table::{Column, Table};
 use crate::output::text::{count, printable, size};
 
-pub(crate) fn run(mut args: Extract, as_json: bool, verbose: bool) -> Result<Exit> {
+pub(crate) fn run(mut args: Extract, as_json: bool, verbose: bool, interrupt: &Interrupt) -> Result<Exit> {
     if let Some(into) = args.into.take() {
-        return super::into::run(args, &into, as_json, verbose);
+        return super::into::run(args, &into, as_json, verbose, interrupt);
     }
     let options = config::extraction(&args);
     let open = config::open(args.cores, &args.kernel, true)?;
@@ -32,22 +33,12 @@ pub(crate) fn run(mut args: Extract, as_json: bool, verbose: bool) -> Result<Exi
         return Err(super::nothing(&kernel, &traces, &sessions).into());
     }
     let report = {
-        let bar = Bar::start(plan.total_bytes());
+        let bar = Bar::start(plan.total_bytes(), interrupt);
         plan.run(&bar)?
     };
     let printed = if as_json { json::print(&report) } else { print(&report, verbose) };
     let exit = if report.has_losses() { Exit::Losses } else { Exit::Complete };
-    Ok(printed.map_or_else(|error| unprinted(&error, &report, exit), |()| exit))
-}
-
-/// The traces are in place: that nobody could be told how they are must not look as if they were not.
-fn unprinted(error: &anyhow::Error, report: &Report, exit: Exit) -> Exit {
-    // A reader who has seen enough misses nothing.
-    if is_broken_pipe(error) {
-        return exit;
-    }
-    tracing::warn!("the traces are in {}, but the report is lost: {error}", printable(&report.output));
-    Exit::Losses
+    Ok(written(printed, exit, &report.output))
 }
 
 fn print(report: &Report, verbose: bool) -> Result<()> {

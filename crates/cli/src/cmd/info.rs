@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::args::Info;
 use crate::config;
-use crate::exit::Exit;
+use crate::exit::{Exit, NothingFound, shown};
 use crate::output::json;
 use crate::output::progress::Phase;
 use crate::output::table::{Column, Table};
@@ -20,39 +20,46 @@ pub(crate) fn run(args: Info, as_json: bool, verbose: bool) -> Result<Exit> {
     let has_types = !args.kernel.debuginfo.is_empty();
     let open = config::open(args.cores, &args.kernel, false)?;
     if !has_types {
-        return core_only(&Kernel::core_summary(&open)?, as_json);
+        return shown(core_only(&Kernel::core_summary(&open)?, as_json), Exit::Complete);
     }
     let phase = Phase::start("opening core and type information");
     let kernel = Kernel::open(&open)?;
     drop(phase);
     let phase = Phase::start("finding traces");
-    let info = kernel.info(&kernel.traces(Routes::ALL), &kernel.sessions(Routes::ALL));
+    let (traces, sessions) = (kernel.traces(Routes::ALL), kernel.sessions(Routes::ALL));
+    let info = kernel.info(&traces, &sessions);
     drop(phase);
 
-    if as_json {
-        json::print(&info)?;
-    } else {
-        let mut out = io::BufWriter::new(io::stdout().lock());
-        print_core(&mut out, &info.core)?;
-        print_kernel(&mut out, &info.kernel, verbose)?;
-        info.traces.iter().try_for_each(|trace| print_trace(&mut out, trace))?;
-        info.sessions.iter().try_for_each(|session| print_session(&mut out, session))?;
-        if let Some(releases) = &info.fixed_layouts {
-            writeln!(out, "\nno type information of the tracer: read as LTTng {releases} lays it out")?;
-        }
-        if info.traces.is_empty() && info.sessions.is_empty() {
-            writeln!(out, "\nno trace in this core")?;
-        }
-        info.damage.iter().try_for_each(|damage| field(&mut out, "damage", damage))?;
-        out.flush()?;
-    }
-    Ok(if info.traces.is_empty() && info.sessions.is_empty() {
+    let is_empty = info.traces.is_empty() && info.sessions.is_empty();
+    // What was broken is in the report.
+    let nothing = is_empty.then(|| super::why_nothing(&kernel, &traces, &sessions).0);
+    let printed = if as_json { json::print(&info) } else { print(&info, nothing.as_ref(), verbose) };
+    let exit = if is_empty {
         Exit::NothingFound
     } else if is_damaged(&info) {
         Exit::Losses
     } else {
         Exit::Complete
-    })
+    };
+    shown(printed, exit)
+}
+
+fn print(info: &Found, nothing: Option<&NothingFound>, verbose: bool) -> Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    print_core(&mut out, &info.core)?;
+    print_kernel(&mut out, &info.kernel, verbose)?;
+    info.traces.iter().try_for_each(|trace| print_trace(&mut out, trace))?;
+    info.sessions.iter().try_for_each(|session| print_session(&mut out, session))?;
+    if let Some(releases) = &info.fixed_layouts {
+        writeln!(out, "\nno type information of the tracer: read as LTTng {releases} lays it out")?;
+    }
+    if let Some(NothingFound { what, hint }) = nothing {
+        writeln!(out, "\n{}", printable(what))?;
+        field(&mut out, "hint", hint.unwrap_or_default())?;
+    }
+    info.damage.iter().try_for_each(|damage| field(&mut out, "damage", damage))?;
+    out.flush()?;
+    Ok(())
 }
 
 fn is_damaged(info: &Found) -> bool {
@@ -68,15 +75,14 @@ struct CoreOnly<'a> {
     core: &'a CoreSummary,
 }
 
-fn core_only(core: &CoreSummary, as_json: bool) -> Result<Exit> {
+fn core_only(core: &CoreSummary, as_json: bool) -> Result<()> {
     if as_json {
-        json::print(&CoreOnly { core })?;
-    } else {
-        let mut out = io::stdout().lock();
-        print_core(&mut out, core)?;
-        writeln!(out, "\nwith -d DEBUGINFO: the kernel, its last log lines, and the traces inside")?;
+        return json::print(&CoreOnly { core });
     }
-    Ok(Exit::Complete)
+    let mut out = io::stdout().lock();
+    print_core(&mut out, core)?;
+    writeln!(out, "\nwith -d DEBUGINFO: the kernel, its last log lines, and the traces inside")?;
+    Ok(())
 }
 
 /// `name      value`, if there is one.

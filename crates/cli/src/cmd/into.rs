@@ -10,7 +10,8 @@ use extracter::{CutReport, Gap, Join, JoinReport, Layout, MetadataJoin, Side, St
 use super::folder::Folder;
 use crate::args::Extract;
 use crate::config;
-use crate::exit::{Exit, Usage};
+use crate::exit::{Exit, Usage, shown, written};
+use crate::interrupt::Interrupt;
 use crate::output::json;
 use crate::output::progress::{Bar, Phase};
 use crate::output::table::{Column, Table};
@@ -19,7 +20,13 @@ use crate::output::text::{count, printable};
 /// What takes a while.
 const COMPARING: &str = "comparing both sides";
 
-pub(crate) fn run(args: Extract, into: &Path, as_json: bool, verbose: bool) -> Result<Exit> {
+pub(crate) fn run(
+    args: Extract,
+    into: &Path,
+    as_json: bool,
+    verbose: bool,
+    interrupt: &Interrupt,
+) -> Result<Exit> {
     let name = match args.traces.as_slice() {
         [] => None,
         [name] => Some(name.as_str()),
@@ -58,23 +65,29 @@ pub(crate) fn run(args: Extract, into: &Path, as_json: bool, verbose: bool) -> R
         }
     };
     drop(phase);
-    finish(join, args.dry_run, as_json, verbose)
+    finish(join, args.dry_run, as_json, verbose, interrupt)
 }
 
 /// Does what was planned, unless only the plan is wanted, and says what it was.
-pub(crate) fn finish(join: Join<'_>, dry_run: bool, as_json: bool, verbose: bool) -> Result<Exit> {
+pub(crate) fn finish(
+    join: Join<'_>,
+    dry_run: bool,
+    as_json: bool,
+    verbose: bool,
+    interrupt: &Interrupt,
+) -> Result<Exit> {
     let report = if dry_run {
         join.report().clone()
     } else {
-        let bar = Bar::start(join.total_bytes());
+        let bar = Bar::start(join.total_bytes(), interrupt);
         join.run(&bar)?
     };
-    if as_json {
-        json::print(&report)?;
-    } else {
-        print(&report, dry_run, verbose)?;
+    let printed = if as_json { json::print(&report) } else { print(&report, dry_run, verbose) };
+    let exit = if report.has_losses() { Exit::Losses } else { Exit::Complete };
+    if dry_run {
+        return shown(printed, exit);
     }
-    Ok(if report.has_losses() { Exit::Losses } else { Exit::Complete })
+    Ok(written(printed, exit, report.output.as_deref().unwrap_or(&report.trace)))
 }
 
 fn print(report: &JoinReport, dry_run: bool, verbose: bool) -> Result<()> {

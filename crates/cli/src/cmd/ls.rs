@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::args::Ls;
 use crate::config;
-use crate::exit::{Exit, NothingFound};
+use crate::exit::{Exit, NothingFound, shown};
 use crate::output::json;
 use crate::output::table::{Column, Table};
 use crate::output::text::printable;
@@ -50,12 +50,8 @@ pub(crate) fn run(args: &Ls, as_json: bool) -> Result<Exit> {
     // The kernel keeps the newest entry first; people look for names.
     entries.sort_by(|a, b| a.path.split('/').cmp(b.path.split('/')));
     let exit = if damage.is_empty() { Exit::Complete } else { Exit::Losses };
-    if as_json {
-        json::print(&Listing { entries, damage })?;
-    } else {
-        print(&entries)?;
-    }
-    Ok(exit)
+    let printed = if as_json { json::print(&Listing { entries, damage }) } else { print(&entries) };
+    shown(printed, exit)
 }
 
 fn print(lines: &[Line]) -> Result<()> {

@@ -10,20 +10,20 @@ use clap_complete::Shell;
 use clap_mangen::Man as Page;
 
 use crate::args::{Args, Man};
-use crate::exit::Exit;
+use crate::exit::{Exit, shown};
 
 pub(crate) fn run(args: &Man) -> Result<Exit> {
     match &args.output {
         Some(directory) => {
             write(directory).with_context(|| format!("writing manual pages to {}", directory.display()))?;
+            Ok(Exit::Complete)
         }
         None => {
             let mut page = Vec::new();
             Page::new(Args::command()).render(&mut page)?;
-            io::stdout().write_all(&page)?;
+            shown(io::stdout().write_all(&page).map_err(Into::into), Exit::Complete)
         }
     }
-    Ok(Exit::Complete)
 }
 
 /// `ltt-kdump.1`, one page a command, and the completion scripts under the names that shells look for.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::args::Profile as Args;
 use crate::config;
-use crate::exit::Exit;
+use crate::exit::{Exit, written};
 use crate::output::json;
 use crate::output::progress::Phase;
 use crate::output::text::{count, printable, size};
@@ -17,7 +17,7 @@ use crate::output::text::{count, printable, size};
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Document<'a> {
-    output: String,
+    output: &'a str,
     bytes: usize,
     #[serde(flatten)]
     profile: &'a ProfileSummary,
@@ -34,11 +34,13 @@ pub(crate) fn run(args: Args, as_json: bool, verbose: bool) -> Result<Exit> {
     output.write(profile.json().as_bytes())?;
 
     let output = args.output.display().to_string();
-    let bytes = profile.json().len();
-    if as_json {
-        json::print(&Document { output, bytes, profile: summary })?;
-        return Ok(Exit::Complete);
-    }
+    let document = Document { output: &output, bytes: profile.json().len(), profile: summary };
+    let printed = if as_json { json::print(&document) } else { print(&document, verbose) };
+    Ok(written(printed, Exit::Complete, &output))
+}
+
+fn print(document: &Document<'_>, verbose: bool) -> Result<()> {
+    let summary = document.profile;
     let mut out = std::io::stdout().lock();
     if let Some(banner) = &summary.banner {
         writeln!(out, "kernel      {}", printable(banner))?;
@@ -51,7 +53,7 @@ pub(crate) fn run(args: Args, as_json: bool, verbose: bool) -> Result<Exit> {
     }
     let structs = count(summary.structs, "structure");
     let symbols = count(summary.symbols, "symbol");
-    let bytes = size(bytes.try_into().unwrap_or(u64::MAX));
-    writeln!(out, "written     {}: {structs}, {symbols}, {bytes}", printable(&output))?;
-    Ok(Exit::Complete)
+    let bytes = size(document.bytes.try_into().unwrap_or(u64::MAX));
+    writeln!(out, "written     {}: {structs}, {symbols}, {bytes}", printable(document.output))?;
+    Ok(())
 }

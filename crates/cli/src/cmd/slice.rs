@@ -1,6 +1,7 @@
 //! `ltt-kdump slice CORE... -d DEBUGINFO -o FILE`
 
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 
 use analyser::slice::{Codec, Format, Keep};
 use anyhow::Result;
@@ -8,12 +9,13 @@ use extracter::{SliceOptions, SliceReport};
 
 use crate::args::{Slice, SliceFormat};
 use crate::config;
-use crate::exit::Exit;
+use crate::exit::{Exit, written};
+use crate::interrupt::Interrupt;
 use crate::output::json;
 use crate::output::progress::{Pages, Phase};
 use crate::output::text::{count, printable, size};
 
-pub(crate) fn run(args: Slice, as_json: bool) -> Result<Exit> {
+pub(crate) fn run(args: Slice, as_json: bool, interrupt: &Interrupt) -> Result<Exit> {
     let format = Format::from(args.format);
     let mut open = config::open(args.cores, &args.kernel, true)?;
     open.record_reads = Some(format);
@@ -27,15 +29,14 @@ pub(crate) fn run(args: Slice, as_json: bool) -> Result<Exit> {
     let slice = extracter::Slice::read(&kernel, &open, &options)?;
     drop(phase);
     let report = {
-        let bar = Pages::start();
-        slice.write(&mut |done, all| bar.set(done, all))?
+        let (bar, wish) = (Pages::start(), interrupt.watch());
+        slice.write(&mut |done, all| {
+            bar.set(done, all);
+            if wish.is_to_end() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?
     };
-    if as_json {
-        json::print(&report)?;
-    } else {
-        print(&report)?;
-    }
-    Ok(Exit::Complete)
+    let printed = if as_json { json::print(&report) } else { print(&report) };
+    Ok(written(printed, Exit::Complete, &report.output))
 }
 
 fn print(report: &SliceReport) -> Result<()> {

@@ -1,9 +1,11 @@
-//! How far the work is; drawn only if standard error is a terminal.
+//! How far the work is; drawn only if standard error is a terminal. And whether it is to go on.
 
 use std::time::Duration;
 
 use extracter::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::interrupt::{Interrupt, Wish};
 
 /// A line that says what is going on, for work of unknown length. Gone when dropped.
 pub(crate) struct Phase(ProgressBar);
@@ -22,16 +24,16 @@ impl Drop for Phase {
     }
 }
 
-/// A bar over bytes. Gone when dropped.
-pub(crate) struct Bar(ProgressBar);
+/// A bar over bytes, of work that a signal ends. Gone when dropped.
+pub(crate) struct Bar(ProgressBar, Wish);
 
 impl Bar {
-    pub(crate) fn start(total_bytes: u64) -> Bar {
+    pub(crate) fn start(total_bytes: u64, interrupt: &Interrupt) -> Bar {
         let bar = ProgressBar::new(total_bytes);
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {wide_msg}") {
             bar.set_style(style);
         }
-        Bar(bar)
+        Bar(bar, interrupt.watch())
     }
 }
 
@@ -63,6 +65,10 @@ impl Progress for Bar {
     fn advance(&self, bytes: u64, file: &str) {
         self.0.inc(bytes);
         self.0.set_message(file.to_owned());
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.1.is_to_end()
     }
 }
 

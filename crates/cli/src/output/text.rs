@@ -2,19 +2,24 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::io::{self, Write as _};
 
 use crate::exit::NothingFound;
 
 /// Prints `error: a: b: c` on one line, and `hint: …` if somebody knows one; if asked for, what was tried before.
 pub(crate) fn print_error(error: &anyhow::Error, verbose: bool) {
+    let mut message = String::new();
+    // Writing to a string cannot fail.
     let details = error.chain().filter_map(|cause| cause.downcast_ref::<analyser::Error>());
     for tried in details.filter(|_| verbose).flat_map(analyser::Error::details) {
-        eprintln!("tried: {}", printable(tried));
+        let _ = writeln!(message, "tried: {}", printable(tried));
     }
-    eprintln!("error: {}", printable(&chain(error)));
+    let _ = writeln!(message, "error: {}", printable(&chain(error)));
     if let Some(hint) = hint(error) {
-        eprintln!("hint: {}", printable(&hint));
+        let _ = writeln!(message, "hint: {}", printable(&hint));
     }
+    // Nobody is left to be told that it could not be told; the exit code still says it.
+    let _ = io::stderr().write_all(message.as_bytes());
 }
 
 /// The error and its causes on one line. A cause that the text before it quotes already is left out.

@@ -11,9 +11,9 @@ use rustix::fd::BorrowedFd;
 use rustix::fs::Stat;
 
 use crate::disk::Sink;
-use crate::error::{Result, while_doing};
+use crate::error::{Error, Result, while_doing};
 use crate::join::report::CutReport;
-use crate::progress::Progress;
+use crate::progress::{Progress, checkpoint};
 use crate::source::Content;
 
 /// Bytes between two calls of [`Progress::advance`] while much is copied.
@@ -157,38 +157,41 @@ impl File<'_> {
         }
     }
 
-    /// Writes it: piece by piece, one record in memory at a time.
+    /// Writes it: piece by piece, one record in memory at a time. `failed` makes errors of what the system says.
     pub(crate) fn write(
         &self,
         original: Option<BorrowedFd<'_>>,
         core: Option<&dyn Content>,
         sink: &mut dyn Sink,
+        failed: &dyn Fn(io::Error) -> Error,
         progress: &dyn Progress,
-    ) -> io::Result<()> {
+    ) -> Result<()> {
         let name = self.path.to_string_lossy();
         let mut reader = core.map(|core| core.open(false));
         for piece in &self.pieces {
             match piece {
                 Piece::Disk(range) => {
-                    let Some(original) = original else { return Err(gone("file")) };
+                    let Some(original) = original else { return Err(failed(gone("file"))) };
                     let mut at = range.start;
                     while at < range.end {
                         let end = range.end.min(at.saturating_add(STEP));
-                        sink.copy(original, at..end)?;
+                        sink.copy(original, at..end).map_err(failed)?;
                         progress.advance(end - at, &name);
+                        checkpoint(progress)?;
                         at = end;
                     }
                 }
                 Piece::Core { slot, bytes } => {
                     let record = reader.as_mut().map(|reader| reader.read(*slot).bytes).unwrap_or_default();
                     if record.len() as u64 != *bytes {
-                        return Err(gone("core"));
+                        return Err(failed(gone("core")));
                     }
-                    sink.write_all(record)?;
+                    sink.write_all(record).map_err(failed)?;
                     progress.advance(*bytes, &name);
+                    checkpoint(progress)?;
                 }
                 Piece::Made(bytes) => {
-                    sink.write_all(bytes)?;
+                    sink.write_all(bytes).map_err(failed)?;
                     progress.advance(bytes.len() as u64, &name);
                 }
             }

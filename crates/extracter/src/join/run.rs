@@ -22,7 +22,7 @@ use crate::join::lttng::plan::SessionCore;
 use crate::join::plan::Plan;
 use crate::join::report::{JoinReport, Layout};
 use crate::lock::Lock;
-use crate::progress::Progress;
+use crate::progress::{Progress, checkpoint};
 use crate::source::Content;
 
 /// Where the result goes.
@@ -212,6 +212,7 @@ impl<'a> Join<'a> {
         for folder in &folders {
             disk.sync_directory(&root.join(folder)).map_err(while_doing("syncing", shown(folder)))?;
         }
+        checkpoint(progress)?;
         stage.publish(disk)
     }
 
@@ -239,7 +240,8 @@ impl<'a> Join<'a> {
             sink.resemble(&original.stat).map_err(failed("setting the permissions of"))?;
         }
         let original = source.as_ref().map(|open| open.as_fd());
-        file.write(original, self.content(file), &mut *sink, progress).map_err(failed("writing"))?;
+        let unwritten = |error| failed("writing")(error);
+        file.write(original, self.content(file), &mut *sink, &unwritten, progress)?;
         sink.sync().map_err(failed("syncing"))
     }
 
@@ -273,8 +275,8 @@ impl<'a> Join<'a> {
             .iter()
             .map(|file| {
                 |original: Option<BorrowedFd<'_>>, sink: &mut dyn Sink| {
-                    file.write(original, self.content(file), sink, progress)
-                        .map_err(while_doing("writing", root.join(&file.path)))
+                    let failed = |error| while_doing("writing", root.join(&file.path))(error);
+                    file.write(original, self.content(file), sink, &failed, progress)
                 }
             })
             .collect();

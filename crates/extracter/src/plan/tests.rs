@@ -8,7 +8,7 @@ use lttformat::ctf::{Index, IndexEntry, IndexVersion, PacketHeader};
 use proptest::prelude::*;
 
 use super::*;
-use crate::faulty::{Fault, Faulty};
+use crate::faulty::{Fault, Faulty, Stops};
 use crate::progress::Silent;
 use crate::source::{Content, Reader, Record, Slot, State};
 
@@ -283,6 +283,21 @@ fn whatever_fails_of_a_session_nothing_is_left_behind() {
             assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0, "{call} {nth}");
         }
     }
+}
+
+#[test]
+fn a_run_that_is_not_wanted_any_more_leaves_nothing_behind() {
+    // Five sub-buffers are looked at.
+    for after in 1..=5 {
+        let scratch = tempfile::tempdir().unwrap();
+        let plan = plan(sample(), &Options::new(scratch.path().join("out")));
+        let error = plan.run(&Stops::after(after)).unwrap_err();
+        assert!(matches!(error, Error::Cancelled), "{after}: {error}");
+        assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0, "{after}");
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let plan = plan(sample(), &Options::new(scratch.path().join("out")));
+    assert!(plan.run(&Stops::after(6)).is_ok());
 }
 
 #[test]

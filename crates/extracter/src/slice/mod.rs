@@ -10,6 +10,10 @@
 mod account;
 mod report;
 
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use analyser::slice::{Format, Keep};
@@ -76,16 +80,23 @@ impl<'k> Slice<'k> {
 
     /// Writes the slice, opens it in the same way, and gives it its name if it tells the same as the core.
     ///
-    /// Errors: the output cannot be written; the slice does not tell the same. Then nothing is left behind. Cost: each page is read and
-    /// encoded once; type information is read again.
-    pub fn write(self, progress: &mut dyn FnMut(u64, u64)) -> Result<SliceReport> {
+    /// `progress` is told the number of pages written so far, and how many there are; with [`ControlFlow::Break`] it ends the run.
+    ///
+    /// Errors: the output cannot be written; the slice does not tell the same; [`Error::Cancelled`]. Then nothing is left behind. Cost:
+    /// each page is read and encoded once; type information is read again.
+    pub fn write(self, progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>) -> Result<SliceReport> {
         let Slice { kernel, file, options, account, bare, others } = self;
         let shown = file.shown().to_path_buf();
         let failed = |source| Error::Slice { path: shown.clone(), source: Box::new(source) };
         let stage = file.stage()?;
-        let written = kernel
-            .write_slice(&others, options.format, options.keep, stage.file(), progress)
-            .map_err(failed)?;
+        let stopped = Cell::new(false);
+        let mut count = |done, all| stopped.set(stopped.get() || progress(done, all).is_break());
+        let out = Stoppable { file: stage.file(), stopped: &stopped };
+        let written = kernel.write_slice(&others, options.format, options.keep, out, &mut count);
+        if stopped.get() {
+            return Err(Error::Cancelled);
+        }
+        let written = written.map_err(failed)?;
         stage.file().sync_all().map_err(while_doing("syncing", &shown))?;
 
         for (open, account) in bare.iter().chain([&account]) {
@@ -114,5 +125,28 @@ impl<'k> Slice<'k> {
         };
         stage.publish()?;
         Ok(report)
+    }
+}
+
+/// A file that takes no more once it is not wanted any more: whoever writes to it ends early.
+struct Stoppable<'a> {
+    file: &'a File,
+    stopped: &'a Cell<bool>,
+}
+
+impl Write for Stoppable<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Not `Interrupted`, after which writers try again.
+        if self.stopped.get() { Err(ErrorKind::Other.into()) } else { self.file.write(bytes) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Seek for Stoppable<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
     }
 }

@@ -433,8 +433,9 @@ impl<'a> Common<'a> {
         let Some(other) = self.other(&file.path) else { return Ok(file) };
         let (found, open) = Found::look(OnDisk::Other(other), self.directory.root())?;
         let mut comparison = Comparison { file: &open, at: 0, is_same: true };
-        let failed = while_doing("comparing", self.directory.root().join(&file.path));
-        file.write(None, content, &mut comparison, &Silent).map_err(failed)?;
+        let shown = self.directory.root().join(&file.path);
+        let failed = |error| while_doing("comparing", &shown)(error);
+        file.write(None, content, &mut comparison, &failed, &Silent)?;
         file.original = Some(found);
         if comparison.is_same && comparison.at == found.len {
             file.source = Some(found);

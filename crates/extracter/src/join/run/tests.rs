@@ -12,7 +12,7 @@ use synth::{ChannelSpec, DeadKernel, Era, Fill, Reader};
 use tempfile::TempDir;
 
 use super::*;
-use crate::faulty::{Fault, Faulty, Step, scratch};
+use crate::faulty::{Fault, Faulty, Step, Stops, scratch};
 use crate::inplace::is_partial;
 use crate::progress::Silent;
 
@@ -206,6 +206,39 @@ fn whatever_fails_in_place_nothing_is_left_behind() {
                 assert_eq!(files(folder.path()), after, "{why}");
             }
         }
+    });
+}
+
+#[test]
+fn a_join_that_is_not_wanted_any_more_leaves_what_can_be_joined() {
+    each(|lab, layout| {
+        let undisturbed = lab.write();
+        lab.in_place(undisturbed.path(), layout, Fault::Nothing).0.unwrap();
+        let after = files(undisturbed.path());
+        let mut pieces = 1;
+        loop {
+            let why = format!("{layout:?} after {pieces} pieces");
+            let folder = lab.write();
+            let directory = Directory::open(&folder.path().join("t")).unwrap();
+            let before = files(folder.path());
+            let new = lab.join(&directory, Target::New(folder.path().join("out")), layout).unwrap();
+            if let Err(error) = new.run(&Stops::after(pieces)) {
+                assert!(matches!(error, Error::Cancelled), "{why}: {error}");
+                assert_eq!(files(folder.path()), before, "{why}");
+            } else {
+                fs::remove_dir_all(folder.path().join("out")).unwrap();
+            }
+            let join = lab.join(&directory, Target::InPlace, layout).unwrap();
+            let Err(error) = join.run(&Stops::after(pieces)) else { break };
+            assert!(message(&error).ends_with(" files done: interrupted"), "{why}: {error}");
+            let now = files(folder.path());
+            lab.nothing_is_missing(&now, &why);
+            assert!(!now.keys().any(|name| is_partial(Path::new(name))), "{why}");
+            lab.in_place(folder.path(), layout, Fault::Nothing).0.unwrap();
+            assert_eq!(files(folder.path()), after, "{why}");
+            pieces += 1;
+        }
+        assert!(pieces > 5, "{pieces}");
     });
 }
 
