@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use analyser::{Kernel, Note, NoteKind, OpenOptions, Routes};
-use synth::{Crash, DeadKernel, Endian, Era, Fill, Mode, Reader};
+use synth::{Crash, DeadKernel, Endian, Era, Fill, Mode, Reader, Writers};
 
 const ERAS: [Era; 8] =
     [Era::Z, Era::A, Era::A1, Era::A1Private, Era::A2Pages, Era::A2Structs, Era::B, Era::C];
@@ -384,6 +384,98 @@ fn locked_transport_beside_the_lockless_one() {
                     for routes in [Routes::LIST, Routes::DEBUGFS, Routes::ALL] {
                         let label = format!("{bits} {endian:?} {reader:?} {types} by {routes}");
                         compare(&dead, &extract(&kernel, routes, &label), &label);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Writers that switch interrupts off or take a lock instead of comparing and exchanging: one commit counter instead of two, positions
+/// at other places, and the same names of types and transport.
+#[test]
+fn writers_of_every_kind() {
+    let stories = [
+        (Fill::Empty, None, Crash::Quiet),
+        (Fill::Partial, None, Crash::LastSlot { written: true }),
+        (Fill::Boundary, None, Crash::Quiet),
+        (Fill::Full, None, Crash::Quiet),
+        (Fill::Wrapped, None, Crash::Quiet),
+        (Fill::Wrapped, Some(Reader::Inside), Crash::Quiet),
+        (Fill::Wrapped, Some(Reader::Interrupted), Crash::Quiet),
+        (Fill::Wrapped, Some(Reader::Overtaken), Crash::Quiet),
+        (Fill::SubBuffers(2.4), None, Crash::HeaderNotBegun),
+        (Fill::SubBuffers(2.4), None, Crash::Filled { ended: true, written: true }),
+    ];
+    for writers in [Writers::IrqOff, Writers::Locked] {
+        for (bits, endian) in MACHINES {
+            for mode in [Mode::Discard, Mode::Overwrite] {
+                for (fill, reader, crash) in stories {
+                    let kernel = synth::Kernel::new(Era::B)
+                        .writers(writers)
+                        .commit_seq(bits == 64)
+                        .sub_buffers(4096, 8);
+                    let kernel = kernel.bits(bits).endian(endian).mode(mode).fill(fill).crash(crash);
+                    let kernel = reader.map_or(kernel.clone(), |reader| kernel.reader(reader));
+                    check(
+                        &kernel.build(),
+                        &format!("{writers:?} {bits} {endian:?} {mode:?} {fill:?} {reader:?} {crash:?}"),
+                    );
+                }
+            }
+            let dead = synth::Kernel::new(Era::B)
+                .writers(writers)
+                .bits(bits)
+                .endian(endian)
+                .fill(Fill::Wrapped)
+                .build();
+            let vmlinux = synth::dwarf::DebugInfo::new().vmlinux(&dead);
+            let core = synth::core::Elf::kdump().write(&dead).bytes();
+            let kernel = open(&dead, vec![core], vec![("vmlinux", vmlinux)]);
+            for routes in [Routes::LIST, Routes::DEBUGFS] {
+                let label = format!("{writers:?} {bits} {endian:?} DWARF by {routes}");
+                compare(&dead, &extract(&kernel, routes, &label), &label);
+            }
+        }
+    }
+}
+
+/// Format 1.0 with the heartbeat option: event headers with a part of the time, in the compact channel with a part of the event,
+/// too, and events that bring the rest of the time.
+#[test]
+fn heartbeats_and_compact_events() {
+    let stories = [
+        (Fill::Empty, Crash::Quiet),
+        (Fill::Partial, Crash::Quiet),
+        (Fill::Boundary, Crash::Quiet),
+        (Fill::Full, Crash::Quiet),
+        (Fill::Wrapped, Crash::Quiet),
+        (Fill::SubBuffers(2.4), Crash::LastSlot { written: true }),
+        (Fill::SubBuffers(2.4), Crash::HeaderNotBegun),
+        (Fill::SubBuffers(2.4), Crash::HeaderNotEnded),
+    ];
+    for era in [Era::Z, Era::A] {
+        for (bits, endian) in MACHINES {
+            for alignment in [0, u64::from(bits) / 8] {
+                for mode in [Mode::Discard, Mode::Overwrite] {
+                    for (fill, crash) in stories {
+                        let kernel = synth::Kernel::new(era)
+                            .version(1, 0)
+                            .heartbeat()
+                            .alignment(alignment)
+                            .sub_buffers(4096, 8);
+                        let dead =
+                            kernel.bits(bits).endian(endian).mode(mode).fill(fill).crash(crash).build();
+                        if fill == Fill::Wrapped {
+                            let short = |file: &str| file.contains("compact") == (era == Era::Z);
+                            let streams = dead.truth().traces[0].streams.iter();
+                            let mut events = streams.filter(|s| short(&s.path)).flat_map(|s| s.events());
+                            assert!(era == Era::A || events.any(|event| event.name == "heartbeat_full"));
+                        }
+                        check(
+                            &dead,
+                            &format!("{era:?} {bits} {endian:?} {alignment} {mode:?} {fill:?} {crash:?}"),
+                        );
                     }
                 }
             }

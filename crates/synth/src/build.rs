@@ -2,11 +2,11 @@
 
 use crate::arch::Facts;
 use crate::debugfs::Debugfs;
-use crate::format::{Clock, Form, Format};
+use crate::format::{Clock, Form, Format, TSC_TRUNCATED};
 use crate::headers::{NR_CPUS, types};
 use crate::kernel::{ChannelSpec, Era, Kernel, Mode, TraceSpec};
 use crate::layout::Types;
-use crate::marker::{Announcement, CATALOGUE, Marker};
+use crate::marker::{Announcement, CATALOGUE, COMPACT_CATALOGUE, Marker};
 use crate::memory::Memory;
 use crate::page_array::{MemoryModel, PageArray};
 use crate::percpu::PerCpu;
@@ -156,7 +156,7 @@ impl Kernel {
         let facts = self.machine().facts();
         let format = self.format();
         let commit_seq = self.commit_seq.unwrap_or(self.era == Era::C);
-        let types = types(self.era, format.version, facts.abi, commit_seq);
+        let types = types(self.era, self.writers, format.version, facts.abi, commit_seq);
         assert!(u64::from(self.cpus) <= NR_CPUS, "at most {NR_CPUS} CPUs");
         let mut space = Space::new(facts.clone(), types, self.ram);
         if self.lifelike {
@@ -181,6 +181,7 @@ impl Kernel {
             percpu,
             debugfs,
             era: self.era,
+            writers: self.writers,
             modular: self.modular,
             transports: Vec::new(),
             traces_head: 0,
@@ -252,6 +253,7 @@ impl Kernel {
         let metadata_name = if self.era == Era::Z { "facilities" } else { "metadata" };
         let mut channels = Vec::new();
         for (index, channel) in specs.iter().enumerate() {
+            let format = &Format { compact: channel.name == "compact", ..*format };
             let markers = self.markers(format, index);
             channels.push(self.play_channel(
                 channel,
@@ -336,6 +338,7 @@ impl Kernel {
                     markers: &markers,
                     odd_forms: self.era == Era::A,
                     lifelike: self.lifelike,
+                    grain: if format.compact { 1 << TSC_TRUNCATED } else { 1 },
                 };
                 scenario.play(&mut ring, &mut source);
                 if trace.finalized {
@@ -356,11 +359,13 @@ impl Kernel {
 
     /// Markers of channel number `index` with ids as the format scopes them.
     fn markers(&self, format: &Format, index: usize) -> Vec<Marker> {
-        let count = CATALOGUE.len() * self.marker_sets;
-        let sets = (0..self.marker_sets).flat_map(|set| CATALOGUE.iter().map(move |marker| (set, marker)));
+        let catalogue: &[_] = if format.compact { &COMPACT_CATALOGUE } else { &CATALOGUE };
+        let count = catalogue.len() * self.marker_sets;
+        let sets = (0..self.marker_sets).flat_map(|set| catalogue.iter().map(move |marker| (set, marker)));
         sets.enumerate()
             .map(|(i, (set, (name, text)))| {
                 let id = match format.version {
+                    (1, _) if format.compact => 8 + i,
                     (1, _) => 128 + index * count + i,
                     (2, 0..=2) => 2 + index * count + i,
                     // Per channel; the last ones need the long form.

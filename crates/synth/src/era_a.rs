@@ -89,7 +89,7 @@ fn fill_channel(site: &mut Site, trace: &Trace, t: u64, k: u64, channel: &Channe
 /// The `rchan` of a channel, on the list of all of them.
 pub(crate) fn new_rchan(site: &mut Site, channel: &Channel, k: u64, dirs: &Directories) -> u64 {
     let name = match site.era {
-        Era::B => "rchan@ltt-relay-lockless",
+        Era::B => "rchan@ltt-relay-alloc",
         _ => RCHAN,
     };
     let rules = &channel.rings[0].rules;

@@ -5,11 +5,11 @@ use crate::place::{Site, Trace};
 use crate::tables::{Tables, place_tables};
 
 const CHANNEL: &str = "ltt_channel_struct";
-const RCHAN: &str = "rchan@ltt-relay-lockless";
-const BUF: &str = "rchan_buf@ltt-relay-lockless";
-const POSITIONS: &str = "ltt_channel_buf_struct@ltt-relay-lockless";
+const RCHAN: &str = "rchan@ltt-relay-alloc";
+const BUF: &str = "rchan_buf@ltt-relay-alloc";
 
 pub(crate) fn place(site: &mut Site, trace: &Trace) -> u64 {
+    let positions = format!("ltt_channel_buf_struct@ltt-relay-{}", site.writers.unit());
     let dirs = site.directories(trace);
     let t = site.space.object("ltt_trace_struct");
     site.fill_trace(t, "ltt_trace_struct", trace, &dirs);
@@ -37,10 +37,10 @@ pub(crate) fn place(site: &mut Site, trace: &Trace) -> u64 {
             site.space.set(k, CHANNEL, path, value);
         }
         for (cpu, ring) in channel.rings.iter().enumerate() {
-            let u = site.space.object(POSITIONS);
+            let u = site.space.object(&positions);
             let b = site.space.object(BUF);
-            site.fill_positions(u, POSITIONS, ring);
-            site.space.set(u, POSITIONS, "rbuf", b);
+            site.fill_positions(u, &positions, ring);
+            site.space.set(u, &positions, "rbuf", b);
             let dentry = site.file(trace, channel, cpu, &dirs, b);
             let Tables { writer, reader, virt, pages, count } = place_tables(site, ring, "rchan_page", false);
             for (path, value) in [

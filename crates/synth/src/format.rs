@@ -6,6 +6,10 @@ use crate::marker::{Marker, Payload};
 /// Magic number of every sub-buffer header.
 pub(crate) const MAGIC: u64 = 0x00d6_b7ed;
 const OPEN: u64 = 0xffff_ffff;
+/// 1.0: the event that only lets the time go on.
+pub(crate) const HEARTBEAT: u16 = 2;
+/// 1.0: the event whose argument is the full time.
+pub(crate) const HEARTBEAT_FULL: u16 = 3;
 
 /// One trace format on one machine.
 #[derive(Debug, Clone, Copy)]
@@ -15,7 +19,19 @@ pub(crate) struct Format {
     /// The `alignment` byte: 0, 4 or 8.
     pub(crate) alignment: u64,
     pub(crate) page_size: u64,
+    /// 1.0: event headers hold the low 32 bits of the time, and heartbeats the rest.
+    pub(crate) heartbeat: bool,
+    /// 1.0 with heartbeat: the channel whose event headers are one word.
+    pub(crate) compact: bool,
 }
+
+/// 1.0 with heartbeat: bits of the time in a compact event's word, low bits of the time that are left out of it, and the place of
+/// the first argument.
+const TSC_BITS: u32 = 20;
+pub(crate) const TSC_TRUNCATED: u32 = 4;
+const DATA_SHIFT: u32 = TSC_BITS + 7;
+/// Bits that the first argument has in it.
+pub(crate) const DATA_BITS: u32 = 32 - DATA_SHIFT;
 
 /// Clock and identity of a trace, repeated in every header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +134,10 @@ impl Format {
         abi.put(sb, 52, 4, 0);
         sb[56..60].copy_from_slice(&[abi.word as u8, major, minor, mode as u8]);
         let tail = if major == 1 {
-            sb[60..65].copy_from_slice(&[0, self.alignment as u8, 0, 0, 0]);
+            let widths = if self.heartbeat { [TSC_TRUNCATED, TSC_BITS, DATA_SHIFT] } else { [0; 3] };
+            let widths = widths.map(|bits| bits as u8);
+            sb[60..62].copy_from_slice(&[u8::from(self.heartbeat), self.alignment as u8]);
+            sb[62..65].copy_from_slice(&widths);
             65
         } else {
             sb[60..64].copy_from_slice(&[self.alignment as u8, 27, 5, 0]);
@@ -248,18 +267,31 @@ impl Format {
         Encoded { pieces, len: at + payload_len - off, after_header, payload_len }
     }
 
+    /// How far the time may go on before an event needs a heartbeat in front.
+    pub(crate) fn heartbeat_every(&self) -> Option<u64> {
+        self.heartbeat.then_some(if self.compact { 1 << (TSC_BITS + TSC_TRUNCATED) } else { 1 << 32 })
+    }
+
     fn event_1_0(&self, off: u64, tsc: u64, marker: &Marker, payload: &Payload) -> Encoded {
         let abi = self.abi;
+        let data = payload.data();
         let payload = payload.encode(self);
         let payload_len = payload.bytes.len() as u64;
-        let mut at = off + if self.alignment == 0 { 0 } else { self.pad(off, abi.word) };
-        let mut header = abi.bytes(tsc, 8);
-        header.extend(abi.bytes(u64::from(marker.id), 2));
-        header.extend(abi.bytes(payload_len.min(0xffff), 2));
+        let mut at = off + self.pad(off, if self.compact { 4 } else { abi.word });
+        let header = if self.compact {
+            let time = tsc >> TSC_TRUNCATED & ((1 << TSC_BITS) - 1);
+            abi.bytes(data << DATA_SHIFT | u64::from(marker.id) << TSC_BITS | time, 4)
+        } else {
+            let time = if self.heartbeat { abi.bytes(tsc & OPEN, 4) } else { abi.bytes(tsc, 8) };
+            [time, abi.bytes(u64::from(marker.id), 2), abi.bytes(payload_len.min(0xffff), 2)].concat()
+        };
+        let header_len = header.len() as u64;
         let mut pieces = vec![(at - off, header)];
-        at += 12;
+        at += header_len;
         let after_header = at;
-        if self.alignment != 0 {
+        if self.compact && marker.id == HEARTBEAT_FULL {
+            at += self.pad(at, 8);
+        } else if self.alignment != 0 && !self.compact {
             at += at.wrapping_neg() & (abi.word - 1);
         }
         pieces.push((at - off, payload.bytes));
@@ -278,7 +310,14 @@ mod tests {
     /// Example 6.9 of the format notes.
     #[test]
     fn writes_the_worked_example_of_2_6() {
-        let format = Format { version: (2, 6), abi: LE64, alignment: 8, page_size: 4096 };
+        let format = Format {
+            version: (2, 6),
+            abi: LE64,
+            alignment: 8,
+            page_size: 4096,
+            heartbeat: false,
+            compact: false,
+        };
         let switch = Marker::new("switch", 3, "pid %d prio #2u%u name %s");
         let addr = Marker::new("addr", 40, "addr %p");
         let v = Marker::new("v", 5, "v %d");
@@ -309,7 +348,8 @@ mod tests {
     #[test]
     fn writes_the_worked_example_of_2_1() {
         let abi = Abi { endian: Endian::Big, word: 4, align64: 8 };
-        let format = Format { version: (2, 1), abi, alignment: 4, page_size: 4096 };
+        let format =
+            Format { version: (2, 1), abi, alignment: 4, page_size: 4096, heartbeat: false, compact: false };
         let clock = Clock {
             start_freq: 1_000_000,
             freq_scale: 1000,

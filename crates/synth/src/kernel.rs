@@ -27,6 +27,28 @@ pub enum Era {
     C,
 }
 
+/// How the writers of one CPU keep out of each other's way: era B could be built with either, only ever one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writers {
+    /// By compare and exchange; commits are counted twice.
+    Lockless,
+    /// By switching interrupts off; one commit counter.
+    IrqOff,
+    /// By a spinlock with interrupts off; one commit counter.
+    Locked,
+}
+
+impl Writers {
+    /// Name of the source file, as in `ltt-relay-<name>.c`.
+    pub(crate) fn unit(self) -> &'static str {
+        match self {
+            Writers::Lockless => "lockless",
+            Writers::IrqOff => "irqoff",
+            Writers::Locked => "locked",
+        }
+    }
+}
+
 /// Mode of a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -209,6 +231,8 @@ pub struct Kernel {
     pub(crate) memory_model: Option<MemoryModel>,
     pub(crate) legacy_percpu: Option<bool>,
     pub(crate) modular: bool,
+    pub(crate) writers: Writers,
+    pub(crate) heartbeat: bool,
     pub(crate) lean: bool,
     pub(crate) lifelike: bool,
     pub(crate) seed: u64,
@@ -243,6 +267,8 @@ impl Kernel {
             memory_model: None,
             legacy_percpu: None,
             modular: false,
+            writers: Writers::Lockless,
+            heartbeat: false,
             lean: false,
             lifelike: false,
             seed: 1,
@@ -391,6 +417,19 @@ impl Kernel {
         self
     }
 
+    /// How writers are kept apart (era B). Default: lockless.
+    pub fn writers(mut self, writers: Writers) -> Kernel {
+        self.writers = writers;
+        self
+    }
+
+    /// Format 1.0 with the heartbeat option: short times in event headers; in era Z also the channel `compact`, whose event headers
+    /// are one word.
+    pub fn heartbeat(mut self) -> Kernel {
+        self.heartbeat = true;
+        self
+    }
+
     /// Keeps only the last event of each sub-buffer in the truth, for large traces.
     pub fn lean(mut self) -> Kernel {
         self.lean = true;
@@ -423,6 +462,8 @@ impl Kernel {
             abi: facts.abi,
             alignment: self.alignment.unwrap_or(if self.era == Era::C { 0 } else { facts.abi.word }),
             page_size: facts.page_size(),
+            heartbeat: self.heartbeat,
+            compact: false,
         }
     }
 
@@ -445,6 +486,7 @@ impl Kernel {
     /// Default channel names besides the metadata one.
     pub(crate) fn default_channels(&self) -> Vec<ChannelSpec> {
         let names: &[&str] = match self.era {
+            Era::Z if self.heartbeat => &["cpu", "processes", "interrupts", "network", "modules", "compact"],
             Era::Z | Era::A => &["cpu", "processes", "interrupts", "network", "modules"],
             _ => &["kernel", "fs", "mm"],
         };

@@ -83,7 +83,7 @@ pub use abi::{Abi, Endian};
 pub use arch::{Arch, Facts};
 pub use build::DeadKernel;
 pub use format::Clock;
-pub use kernel::{ChannelSpec, Era, Kernel, Mode, TraceSpec};
+pub use kernel::{ChannelSpec, Era, Kernel, Mode, TraceSpec, Writers};
 pub use layout::{Layout, Member, Place, Types};
 pub use marker::{Marker, Value};
 pub use memory::Memory;

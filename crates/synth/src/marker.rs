@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     Word,
     /// NUL-terminated.
     Text,
+    /// In the word of a compact event.
+    Data,
 }
 
 /// One argument of an event.
@@ -57,7 +59,7 @@ impl Kind {
         match self {
             Kind::Int(size) => u64::from(size),
             Kind::Word => abi.word,
-            Kind::Text => 1,
+            Kind::Text | Kind::Data => 1,
         }
     }
 
@@ -65,6 +67,9 @@ impl Kind {
     fn of(spec: &str) -> Kind {
         if spec.ends_with('s') {
             return Kind::Text;
+        }
+        if spec.starts_with("#b") {
+            return Kind::Data;
         }
         let stored = match spec.split_once('%') {
             Some((trace, _)) if trace.starts_with('#') => trace.trim_start_matches(['#', 'n']),
@@ -102,11 +107,19 @@ impl Marker {
 }
 
 impl Payload {
+    /// The argument that a compact event's word holds; 0 without one.
+    pub(crate) fn data(&self) -> u64 {
+        match self.0.first() {
+            Some((Kind::Data, Value::Int(value))) => *value,
+            _ => 0,
+        }
+    }
+
     pub(crate) fn encode(&self, format: &Format) -> EncodedPayload {
         let abi = format.abi;
         let mut bytes: Vec<u8> = Vec::new();
         let mut align = 1;
-        for (kind, value) in &self.0 {
+        for (kind, value) in self.0.iter().filter(|(kind, _)| *kind != Kind::Data) {
             match value {
                 Value::Text(text) => {
                     bytes.extend_from_slice(text);
@@ -185,4 +198,13 @@ pub(crate) const CATALOGUE: [(&str, &str); 9] = [
     ("lengths", "a %ld b %hd c %lld"),
     ("mark", "text %s"),
     ("wide", "value %llu"),
+];
+
+/// The same of the compact channel.
+pub(crate) const COMPACT_CATALOGUE: [(&str, &str); 5] = [
+    ("irq_entry", "kind #b1u%u"),
+    ("irq_exit", ""),
+    ("softirq", "vec #b1u%u ip %p"),
+    ("tick", "jiffies %llu"),
+    ("mark", "text %s"),
 ];

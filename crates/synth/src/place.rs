@@ -2,7 +2,7 @@
 
 use crate::debugfs::Debugfs;
 use crate::format::Clock;
-use crate::kernel::{Era, Mode};
+use crate::kernel::{Era, Mode, Writers};
 use crate::marker::Marker;
 use crate::page_array::PageArray;
 use crate::percpu::PerCpu;
@@ -53,6 +53,7 @@ pub(crate) struct Site {
     pub(crate) percpu: PerCpu,
     pub(crate) debugfs: Debugfs,
     pub(crate) era: Era,
+    pub(crate) writers: Writers,
     pub(crate) modular: bool,
     /// Transport name → (file operations, transport, debugfs directory).
     pub(crate) transports: Vec<(String, Transport)>,
@@ -104,7 +105,15 @@ impl Site {
             Era::A1 | Era::A1Private | Era::A2Pages | Era::A2Structs => {
                 ("ltt/ltt-tracer.c", &[("relay", "ltt/ltt-relay.c")])
             }
-            Era::B => ("ltt/ltt-tracer.c", &[("relay", "ltt/ltt-relay-lockless.c")]),
+            // Only one of them is built, and all are called the same.
+            Era::B => (
+                "ltt/ltt-tracer.c",
+                match self.writers {
+                    Writers::Lockless => &[("relay", "ltt/ltt-relay-lockless.c")],
+                    Writers::IrqOff => &[("relay", "ltt/ltt-relay-irqoff.c")],
+                    Writers::Locked => &[("relay", "ltt/ltt-relay-locked.c")],
+                },
+            ),
             Era::C => ("ltt/ltt-tracer.c", &[("relay", "ltt/ltt-relay-vfs.c")]),
         };
         let size = self.space.types.get("ltt_traces").size;
@@ -209,7 +218,7 @@ impl Site {
                 self.space.put(va + place.offset, place.size, value);
             }
         }
-        let counters = ["commit_counters"].into_iter().find(|c| self.space.types.find(c).is_some());
+        let counters = Some("commit_counters").filter(|c| self.space.types.find(c).is_some());
         let (stride, second) = match counters {
             Some(c) => (self.space.types.get(c).size, Some(self.space.types.place(c, "cc_sb").offset)),
             None => (abi.word, None),

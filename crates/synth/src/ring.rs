@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::format::{Clock, Encoded, Form, Format};
+use crate::format::{Clock, Encoded, Form, Format, HEARTBEAT, HEARTBEAT_FULL};
 use crate::marker::{Marker, Value};
 use crate::truth::{DiskRecord, PlantedEvent, State, SubBufferTruth};
 
@@ -380,8 +380,30 @@ impl Ring {
         }
     }
 
-    /// All steps of one event. False = lost.
+    /// Is so much time gone that the low bits alone would tell a wrong one?
+    pub(crate) fn needs_heartbeat(&self, tsc: u64) -> bool {
+        self.rules.format.heartbeat_every().is_some_and(|every| tsc - self.last_tsc >= every)
+    }
+
+    /// What the timer of 1.0 writes: nothing but the time, all of it where its low bits do not do.
+    pub(crate) fn heartbeat(&mut self, tsc: u64) {
+        if self.needs_heartbeat(tsc) {
+            let full = Marker::new("heartbeat_full", HEARTBEAT_FULL, "tsc %llu");
+            self.steps(&full, &[Value::Int(tsc)], tsc, Form::Short);
+        } else if self.rules.format.heartbeat {
+            self.steps(&Marker::new("heartbeat", HEARTBEAT, ""), &[], tsc, Form::Short);
+        }
+    }
+
+    /// All steps of one event, and of the heartbeat that it needs. False = lost.
     pub(crate) fn record(&mut self, marker: &Marker, values: &[Value], tsc: u64, form: Form) -> bool {
+        if self.needs_heartbeat(tsc) {
+            self.heartbeat(tsc);
+        }
+        self.steps(marker, values, tsc, form)
+    }
+
+    fn steps(&mut self, marker: &Marker, values: &[Value], tsc: u64, form: Form) -> bool {
         let Some(pending) = self.reserve(marker, values, tsc, form) else { return false };
         self.switch(&pending);
         self.write(&pending);

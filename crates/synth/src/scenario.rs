@@ -1,6 +1,6 @@
 //! How far a buffer is written, what the daemon does meanwhile, and where the crash stops the writer.
 
-use crate::format::Form;
+use crate::format::{DATA_BITS, Form};
 use crate::marker::{Kind, Marker, Value};
 use crate::ring::{Pending, Ring};
 use crate::rng::Rng;
@@ -88,14 +88,17 @@ pub(crate) struct Source<'a> {
     pub(crate) odd_forms: bool,
     /// What they tell was told before.
     pub(crate) lifelike: bool,
+    /// Times differ by multiples of this.
+    pub(crate) grain: u64,
 }
 
 impl Source<'_> {
     fn advance(&mut self) {
-        self.tsc += 50 + self.rng.below(5000);
+        let mut step = 50 + self.rng.below(5000);
         if self.rng.one_in(150) {
-            self.tsc += (1 << 27) + self.rng.below(1 << 28);
+            step += (1 << 27) + self.rng.below(1 << 28);
         }
+        self.tsc += step.next_multiple_of(self.grain);
     }
 
     fn next(&mut self) -> (usize, Vec<Value>, Form) {
@@ -130,6 +133,7 @@ fn value(kind: Kind, rng: &mut Rng) -> Value {
         Kind::Int(size) => Value::Int(rng.next() >> (64 - 8 * u32::from(size))),
         // A word must fit a 32-bit machine's too.
         Kind::Word => Value::Int(rng.next() >> 33),
+        Kind::Data => Value::Int(rng.below(1 << DATA_BITS)),
     }
 }
 
@@ -168,6 +172,10 @@ impl Scenario {
             if self.switch_every.is_some_and(|every| number % every == 0) {
                 source.advance();
                 ring.tick(source.tsc);
+            }
+            if ring.rules.format.heartbeat && number % 40 == 0 {
+                source.advance();
+                ring.heartbeat(source.tsc);
             }
             if !self.step(ring, source) {
                 break;
@@ -230,7 +238,8 @@ impl Scenario {
         loop {
             let (index, values, form) = source.next();
             let marker = &source.markers[index];
-            if ring.would_enter(marker, &values, source.tsc) == entering && form == Form::Short {
+            let plain = form == Form::Short && !ring.needs_heartbeat(source.tsc);
+            if plain && ring.would_enter(marker, &values, source.tsc) == entering {
                 return match ring.reserve(marker, &values, source.tsc, form) {
                     Some(pending) => pending,
                     None => panic!("the crash needs room in the buffer: read more or fill less"),
@@ -249,7 +258,7 @@ impl Scenario {
             source.advance();
             let marker = &source.markers[index];
             let (room, empty) = ring.room(marker, &[Value::Text(Vec::new())], source.tsc);
-            if room >= empty && room - empty < 300 {
+            if room >= empty && room - empty < 300 && !ring.needs_heartbeat(source.tsc) {
                 let text = Value::Text(vec![b'x'; (room - empty) as usize]);
                 match ring.reserve(marker, &[text], source.tsc, Form::Short) {
                     Some(pending) => return pending,

@@ -1,5 +1,5 @@
 // 2.6.30 to 2.6.31: writer's and reader's sub-buffer tables.
-unit ltt/ltt-relay-lockless.c ltt/ltt-relay-irqoff.c ltt/ltt-relay-alloc.c;
+unit UNITS;
 struct rchan_callbacks { void *subbuf_start; void *create_buf_file; void *remove_buf_file; };
 struct rchan_page { void *virt; struct page *page; };
 struct rchan_sb { struct rchan_page *pages; };
@@ -31,41 +31,4 @@ struct rchan_buf {
     unsigned int cpu;
     unsigned int random_access;
     struct dentry *ascii_dentry;
-} aligned(64);
-unit ltt/ltt-relay-lockless.c;
-struct commit_counters { local_t cc; local_t cc_sb; };
-struct ltt_channel_buf_struct {
-    local_t offset;
-    struct commit_counters *commit_count;
-    atomic_long_t consumed;
-    unsigned long last_tsc;
-    COMMIT_SEQ
-    atomic_long_t active_readers;
-    local_t events_lost;
-    local_t corrupted_subbuffers;
-    spinlock_t full_lock;
-    wait_queue_head_t write_wait;
-    wait_queue_head_t read_wait;
-    int finalized;
-    struct timer_list switch_timer;
-    unsigned long switch_timer_interval;
-    struct rchan_buf *rbuf;
-} aligned(64);
-unit ltt/ltt-relay-irqoff.c;
-struct ltt_channel_buf_struct {
-    long offset;
-    local_t *commit_count;
-    unsigned long irqflags;
-    atomic_long_t consumed;
-    unsigned long last_tsc;
-    atomic_long_t active_readers;
-    long events_lost;
-    long corrupted_subbuffers;
-    spinlock_t full_lock;
-    wait_queue_head_t write_wait;
-    wait_queue_head_t read_wait;
-    int finalized;
-    struct timer_list switch_timer;
-    unsigned long switch_timer_interval;
-    struct rchan_buf *rbuf;
 } aligned(64);

@@ -10,7 +10,7 @@ use crate::build::DeadKernel;
 use crate::debugfs::Debugfs;
 use crate::format::Format;
 use crate::headers::NR_CPUS;
-use crate::kernel::Era;
+use crate::kernel::{Era, Writers};
 use crate::page_array::{MemoryModel, PageArray};
 use crate::percpu::PerCpu;
 use crate::place::Site;
@@ -47,6 +47,7 @@ pub(crate) fn place(tracer: &Tracer, rings: Vec<Ring>) -> DeadTracer {
         debugfs,
         // Of the older tracer nothing is there.
         era: Era::C,
+        writers: Writers::Lockless,
         modular: true,
         transports: Vec::new(),
         traces_head: 0,
@@ -68,7 +69,14 @@ pub(crate) fn place(tracer: &Tracer, rings: Vec<Ring>) -> DeadTracer {
     space.label("_end", facts.image() + image_size);
     let kernel = DeadKernel {
         root: space.phys(root),
-        format: Format { version: (2, 6), abi: facts.abi, alignment: 0, page_size: facts.page_size() },
+        format: Format {
+            version: (2, 6),
+            abi: facts.abi,
+            alignment: 0,
+            page_size: facts.page_size(),
+            heartbeat: false,
+            compact: false,
+        },
         facts,
         memory: space.memory,
         symbols: space.symbols,
