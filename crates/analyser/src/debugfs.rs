@@ -1,19 +1,4 @@
 //! The debugfs tree of the dead kernel, and the relay files in it.
-//!
-//! ```no_run
-//! # fn example(kernel: &analyser::Kernel) -> analyser::Result<()> {
-//! use std::io::Read as _;
-//! let debugfs = kernel.debugfs()?;
-//! for entry in debugfs.entries() {
-//!     println!("{:?} {}", entry.what, entry.path);
-//!     if entry.what.is_buffer() {
-//!         let mut bytes = Vec::new();
-//!         debugfs.open(&entry)?.read_to_end(&mut bytes).expect("memory never fails to be read, holes are skipped");
-//!     }
-//! }
-//! # Ok(())
-//! # }
-//! ```
 
 use std::io::{self, Read};
 use std::sync::OnceLock;

@@ -42,6 +42,34 @@
 //! # }
 //! ```
 //!
+//! The same kernel's debugfs is a tree of entries; those that are trace buffers can be opened and read, as the daemon would have read
+//! them:
+//!
+//! ```
+//! use std::io::Read as _;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
+//! # let kernel = analyser::Kernel::open(&analyser::OpenOptions {
+//! #     cores: vec![format!("{fixtures}/K1-2cpu/core.kdump-zlib").into()],
+//! #     debuginfo: vec![format!("{fixtures}/types-2.6.27.isf.json").into()],
+//! #     ..Default::default()
+//! # })?;
+//! let debugfs = kernel.debugfs()?;
+//! let mut files = 0;
+//! for entry in debugfs.entries().filter(|entry| entry.what.is_buffer()) {
+//!     let mut bytes = Vec::new();
+//!     debugfs.open(&entry)?.read_to_end(&mut bytes)?;
+//!     // `/ltt/k1/cpu_0` is what becomes `k1/cpu_0` on disk.
+//!     let path = entry.path.strip_prefix("/ltt/").unwrap_or(&entry.path);
+//!     assert_eq!(bytes, std::fs::read(format!("{fixtures}/K1-2cpu/expected-intact/{path}"))?);
+//!     files += 1;
+//! }
+//! assert_eq!(files, 24);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Damage
 //!
 //! An `Err` means that an operation has no result. Whatever is found damaged on the way loses that piece and nothing else: it is

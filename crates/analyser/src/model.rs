@@ -182,6 +182,13 @@ impl Stream {
         parts.join("/")
     }
 
+    /// Whether its positions and counters are lost, so that its sub-buffers are told by their headers alone. Its positions are then
+    /// 0, and its sub-buffers count as unread.
+    #[must_use]
+    pub fn positions_lost(&self) -> bool {
+        self.raw.positions_lost
+    }
+
     /// Free-running position of the next reservation, in bytes.
     #[must_use]
     pub fn write_position(&self) -> u64 {

@@ -5,13 +5,15 @@
 
 use std::fmt;
 
-use lttformat::ltt::prefix::{self, Prefix, Rule};
-use lttformat::ltt::{Channel as Kind, Completion, Header, Markers, Stop, Tally, complete, tally};
+use lttformat::ltt::prefix::{self, Evidence, Prefix, Rule};
+use lttformat::ltt::{
+    Channel as Kind, Completion, Header, Markers, Stop, StopReason, Tally, complete, tally,
+};
 use relaywalk::Hole;
 
 use crate::kernel::Kernel;
 use crate::model::{Channel, State, Stream, SubBuffer, Trace};
-use crate::traces::{MAX_SUB_BUFFER, evidence};
+use crate::traces::{MAX_SUB_BUFFER, evidence, unended};
 
 /// Makes records of one stream's sub-buffers. One per stream and thread; keeps one buffer of a sub-buffer's size.
 #[derive(Debug)]
@@ -83,6 +85,13 @@ pub enum NoteKind {
     NoHeader(String),
     /// The header contradicts the counters or itself.
     Header(String),
+    /// It was being written, and the buffer's positions are lost.
+    Unended {
+        /// Bytes of header and events that can be decoded.
+        decodable: u64,
+        /// Whether they are vouched for: no events of an earlier pass can be among them.
+        kept: bool,
+    },
     /// Larger than any sub-buffer.
     TooLarge(u64),
 }
@@ -103,6 +112,15 @@ impl fmt::Display for NoteKind {
             NoteKind::Hole(hole) => fmt_hole(hole, f),
             NoteKind::Undecodable(stop) => write!(f, "{stop}"),
             NoteKind::NoHeader(error) | NoteKind::Header(error) => f.write_str(error),
+            NoteKind::Unended { decodable, kept: true } => {
+                write!(f, "positions are lost: {decodable} bytes kept, the whole events of a first pass")
+            }
+            NoteKind::Unended { decodable, .. } => {
+                write!(
+                    f,
+                    "positions are lost: of {decodable} bytes that decode, some may be of an earlier pass"
+                )
+            }
             NoteKind::TooLarge(len) => {
                 write!(f, "expected at most {MAX_SUB_BUFFER} bytes, found a sub-buffer of {len}")
             }
@@ -232,9 +250,51 @@ impl<'k> Recorder<'k> {
             _ => None,
         };
         match closed {
+            Some(used) if sub.raw.by_header => self.vouched(sub, used, &content, record),
             Some(used) => self.closed(sub, used, &content, record),
+            None if sub.raw.by_header => self.unended(sub, &content, record),
             None => self.interrupted(sub, &content, record),
         }
+    }
+
+    /// A sub-buffer that its writers ended, but of which no counter says that all of it was committed: what decodes is.
+    fn vouched(&mut self, sub: &SubBuffer, used: u64, content: &Content, record: &mut Record<'_>) -> usize {
+        let tally = self.tally(content, used.min(content.readable));
+        let stop = tally.stop.filter(|stop| !matches!(stop.reason, StopReason::UnknownId(_)));
+        let Some(stop) = stop.filter(|_| content.readable >= used) else {
+            return self.closed(sub, used, content, record);
+        };
+        record.found = used;
+        record.zero_filled = record.zero_filled.min(used);
+        record.notes.push(Note { position: sub.position(), kind: NoteKind::Undecodable(stop) });
+        let kept = Kept::from(tally);
+        record.lost = used.saturating_sub(kept.valid);
+        self.complete(sub, content, kept, record)
+    }
+
+    /// A sub-buffer that was not ended, and of which no counter speaks.
+    fn unended(&mut self, sub: &SubBuffer, content: &Content, record: &mut Record<'_>) -> usize {
+        let markers = Markers::new(&content.header);
+        let markers = self.trace.markers.as_ref().unwrap_or(&markers);
+        let evidence = self.evidence(sub);
+        let kind = Kind::named(content.header.version, &self.channel.name);
+        let (prefix, kept) =
+            unended(&self.buffer, content.readable, &content.header, kind, markers, &evidence);
+        record.found = prefix.valid;
+        record.zero_filled = record.zero_filled.min(prefix.valid);
+        let note = NoteKind::Unended { decodable: prefix.valid, kept };
+        record.notes.push(Note { position: sub.position(), kind: note });
+        if kept && prefix.valid > 0 {
+            return self.complete(sub, content, prefix.into(), record);
+        }
+        record.lost = record.found;
+        0
+    }
+
+    fn evidence(&self, sub: &SubBuffer) -> Evidence {
+        let subs = &self.stream.sub_buffers;
+        let at = subs.iter().position(|other| std::ptr::eq(other, sub)).unwrap_or(usize::MAX);
+        evidence(self.kernel.view(), self.channel, self.stream, at, sub)
     }
 
     /// A sub-buffer that its writers left in order.
@@ -291,17 +351,9 @@ impl<'k> Recorder<'k> {
             record.lost = record.found.saturating_sub(kept.valid).saturating_sub(record.unreadable);
             return self.complete(sub, content, kept, record);
         }
-        let at =
-            self.stream.sub_buffers.iter().position(|other| std::ptr::eq(other, sub)).unwrap_or(usize::MAX);
-        let evidence = evidence(self.kernel.view(), self.channel, self.stream, at, sub);
-        let none;
-        let markers = match &self.trace.markers {
-            Some(markers) => markers,
-            None => {
-                none = Markers::new(&content.header);
-                &none
-            }
-        };
+        let evidence = self.evidence(sub);
+        let markers = Markers::new(&content.header);
+        let markers = self.trace.markers.as_ref().unwrap_or(&markers);
         let kind = Kind::named(content.header.version, &self.channel.name);
         let prefix = prefix::valid_prefix(&self.buffer, &content.header, kind, markers, &evidence);
         if prefix.rule != Rule::Committed || prefix.doubtful {

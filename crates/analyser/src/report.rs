@@ -68,10 +68,10 @@ pub struct StreamSummary {
     pub sub_buffer_size: u64,
     /// Sub-buffers in the ring.
     pub sub_buffer_count: u64,
-    /// Free-running position of the next reservation.
-    pub write_position: u64,
-    /// Free-running position up to which the daemon had consumed.
-    pub consumed_position: u64,
+    /// Free-running position of the next reservation; `None` when it is lost.
+    pub write_position: Option<u64>,
+    /// Free-running position up to which the daemon had consumed; `None` when it is lost.
+    pub consumed_position: Option<u64>,
     /// Sub-buffers that are complete and unread.
     pub ready: usize,
     /// Sub-buffers that were being written.
@@ -137,6 +137,7 @@ impl From<&Trace> for TraceSummary {
 
 fn stream_summary(channel: &Channel, stream: &Stream) -> StreamSummary {
     let count = |state| stream.sub_buffers().iter().filter(|sub| sub.state() == state).count();
+    let known = |position| (!stream.positions_lost()).then_some(position);
     StreamSummary {
         path: stream.label(),
         channel: channel.name().into_owned(),
@@ -144,8 +145,8 @@ fn stream_summary(channel: &Channel, stream: &Stream) -> StreamSummary {
         overwrite: channel.overwrite(),
         sub_buffer_size: channel.sub_buffer_size(),
         sub_buffer_count: channel.sub_buffer_count(),
-        write_position: stream.write_position(),
-        consumed_position: stream.consumed_position(),
+        write_position: known(stream.write_position()),
+        consumed_position: known(stream.consumed_position()),
         ready: count(State::Ready),
         open: count(State::Open),
         stalled: count(State::Stalled),

@@ -1,6 +1,6 @@
 //! From what the walkers find to the typed model, with each trace's format and event formats.
 
-use lttformat::ltt::prefix::{self, Evidence, LastTsc, Stage};
+use lttformat::ltt::prefix::{self, Evidence, LastTsc, Prefix, Stage};
 use lttformat::ltt::{Announcement, Channel as Kind, Header, Markers};
 use relaywalk::Routes;
 
@@ -113,11 +113,32 @@ fn learn(view: &View, markers: &mut Markers, channel: &Channel, stream: &Stream,
     };
     let used = used.unwrap_or_else(|| {
         let evidence = evidence(view, channel, stream, at, sub);
-        prefix::valid_prefix(&bytes, &header, Kind::Metadata, markers, &evidence).valid
+        if !sub.raw.by_header {
+            return prefix::valid_prefix(&bytes, &header, Kind::Metadata, markers, &evidence).valid;
+        }
+        let (prefix, is_first) = unended(&bytes, readable, &header, Kind::Metadata, markers, &evidence);
+        if is_first { prefix.valid } else { 0 }
     });
     if used > 0 {
         markers.learn(&header, &bytes, used.min(readable));
     }
+}
+
+/// What is valid of a sub-buffer that was never ended and of which no counter speaks, of whose bytes the first `readable` are known.
+/// The flag tells whether it is in its first pass: then no events of an earlier one follow, which could not be told from its own.
+pub(crate) fn unended(
+    bytes: &[u8],
+    readable: u64,
+    header: &Header,
+    channel: Kind<'_>,
+    markers: &Markers,
+    evidence: &Evidence,
+) -> (Prefix, bool) {
+    let evidence = Evidence { committed: evidence.committed.min(readable), ..*evidence };
+    let prefix = prefix::valid_prefix(bytes, header, channel, markers, &evidence);
+    let valid = prefix.stop.map_or(prefix.valid, |stop| stop.offset as u64);
+    // The end of an earlier pass stays until this one ends.
+    (Prefix { valid, ..prefix }, header.end == 0)
 }
 
 /// What counters and neighbours say about an interrupted sub-buffer, number `at` of its stream.
@@ -131,7 +152,8 @@ pub(crate) fn evidence(
     let before = at.checked_sub(1).and_then(|before| stream.sub_buffers.get(before));
     let after = stream.sub_buffers.get(at.saturating_add(1));
     let begin = |sub: &SubBuffer| peek(view, sub).map(|header| (header.begin, header.len() as u64));
-    let newest = sub.raw.state == State::Open;
+    // Without positions nobody knows how much of the newest one is reserved.
+    let newest = sub.raw.state == State::Open && !sub.raw.by_header;
     Evidence {
         stage: if newest { Stage::Open } else { Stage::Stalled },
         reserved: sub.raw.reserved.min(channel.sub_buffer_size),

@@ -159,13 +159,14 @@ fn files_that_are_not_what_they_should_be() {
 #[test]
 fn half_a_split_dump_is_said_to_be_half() {
     let place = Place::new();
-    for part in ["part1", "part2"] {
-        let output = place.run(&format!("extract {part} -d types -o out")).stdout_eq("");
-        let output = output.get_output();
-        let stderr = String::from_utf8_lossy(&output.stderr);
+    // The first half has buffers whose positions are in the second, which has no way to any.
+    for (part, code) in [("part1", 3), ("part2", 1)] {
+        let output = place.run(&format!("extract {part} -d types -o out")).code(code);
+        let stderr = String::from_utf8_lossy(&output.get_output().stderr);
         assert!(stderr.contains("warning: part of the split dump is missing"), "{stderr}");
-        assert_eq!(output.status.code(), Some(1), "every buffer of this dump needs both parts: {stderr}");
-        assert!(!place.path("out").exists());
+        let out = place.path("out");
+        assert_eq!(out.exists(), code == 3, "{part}: {stderr}");
+        let _ = fs::remove_dir_all(out);
     }
 }
 
@@ -244,7 +245,7 @@ fn what_a_core_lacks_is_said_once() {
         "{stderr}"
     );
 
-    fs::write(place.path("cut"), &whole[..1_100_000]).unwrap();
+    fs::write(place.path("cut"), &whole[..200_000]).unwrap();
     let output = place.run("info cut -d types");
     let stdout = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
     assert_eq!(stdout.matches(warning).count(), 1, "{stdout}");
@@ -307,7 +308,7 @@ fn traces_that_are_written_are_not_denied_for_want_of_a_report() {
 fn messages_that_nobody_takes_do_no_harm() {
     let place = Place::new();
     let whole = fs::read(fixture("K1-2cpu/core.elf")).unwrap();
-    fs::write(place.path("cut"), &whole[..1_100_000]).unwrap();
+    fs::write(place.path("cut"), &whole[..200_000]).unwrap();
     for (command, code) in [("info no-core", 4), ("extract cut -d types -o out", 1)] {
         for shell in
             ["\"$0\" {} 2>/dev/full; echo $?", "((sleep 0.2; \"$0\" {}; echo $? >&3) 2>&1 | true) 3>&1"]

@@ -108,7 +108,7 @@ pub(crate) fn streams<'k>(
             damage: stream.damage().iter().map(ToString::to_string).collect(),
             slots: stream.packets().iter().map(slot).collect(),
             slot_size: channel.sub_buffer_size(),
-            consumed: stream.consumed_position(),
+            consumed: Some(stream.consumed_position()),
             index,
             content: Box::new(Found { kernel, session, channel, stream }),
         })

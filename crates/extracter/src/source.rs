@@ -51,8 +51,8 @@ pub(crate) struct StreamSource<'k> {
     pub(crate) slots: Vec<Slot>,
     /// Bytes of a full sub-buffer.
     pub(crate) slot_size: u64,
-    /// Position up to which the daemon had read.
-    pub(crate) consumed: u64,
+    /// Position up to which the daemon had read; `None`: it is lost, and positions of the slots mean nothing.
+    pub(crate) consumed: Option<u64>,
     /// Form of the index that lies beside its file, if there is one.
     pub(crate) index: Option<IndexVersion>,
     pub(crate) content: Box<dyn Content + 'k>,
@@ -131,7 +131,7 @@ pub(crate) fn streams<'k>(kernel: &'k Kernel, trace: &'k analyser::Trace) -> Vec
             damage: stream.damage().iter().map(ToString::to_string).collect(),
             slots: stream.sub_buffers().iter().map(slot).collect(),
             slot_size: channel.sub_buffer_size(),
-            consumed: stream.consumed_position(),
+            consumed: (!stream.positions_lost()).then(|| stream.consumed_position()),
             index: None,
             content: Box::new(Found { kernel, trace, channel, stream }),
         })

@@ -218,8 +218,22 @@ fn names_that_are_paths() {
         for name in evil_names() {
             let case = format!("{:?}", String::from_utf8_lossy(&name));
             let terminated = [&name[..], b"\0"].concat();
+            let rename = |dentry: u64| {
+                let own = lab.member(dentry, "dentry", "d_iname");
+                [
+                    lab.put(own, &terminated),
+                    lab.put_word(lab.member(dentry, "dentry", "d_name.name"), own),
+                    lab.put_u32(lab.member(dentry, "dentry", "d_name.len"), name.len() as u32),
+                ]
+            };
             let at = lab.member(places.trace, "ltt_trace_struct", "trace_name");
-            let outcome = lab.renames_only(&case, &[lab.put(at, &terminated)], &["k1/"]);
+            let structure = lab.put(at, &terminated);
+            // The folder in debugfs has the name, too.
+            let outcome = lab.spoils_only(&case, std::slice::from_ref(&structure), &[]);
+            assert_eq!(outcome.files.len(), lab.expected.len(), "{case}");
+            let directory = lab.get(places.trace, "ltt_trace_struct", "dentry.trace_root");
+            let edits = [&[structure][..], &rename(directory)].concat();
+            let outcome = lab.renames_only(&case, &edits, &["k1/"]);
             let text = name.split(|byte| *byte == 0).next().unwrap();
             let file = format!("{}/cpu_0", extracter::file_name(text));
             assert!(outcome.files.contains_key(&file), "{case}: no {file} in {:?}", outcome.files.keys());
@@ -228,13 +242,7 @@ fn names_that_are_paths() {
             for (dentry, spoilt) in
                 [(places.dentry, path), (lab.get(places.dentry, "dentry", "d_parent"), "k1/")]
             {
-                let own = lab.member(dentry, "dentry", "d_iname");
-                let edits = [
-                    lab.put(own, &terminated),
-                    lab.put_word(lab.member(dentry, "dentry", "d_name.name"), own),
-                    lab.put_u32(lab.member(dentry, "dentry", "d_name.len"), name.len() as u32),
-                ];
-                lab.renames_only(&case, &edits, &[spoilt]);
+                lab.renames_only(&case, &rename(dentry), &[spoilt]);
             }
         }
     }
@@ -346,6 +354,45 @@ static FILES: LazyLock<Vec<(Vec<u8>, &'static str)>> = LazyLock::new(|| {
         (read("X1-2cpu/core.kdump-zlib"), "types-2.6.27.isf.json"),
     ]
 });
+
+/// Record by record of a trace file of format 2.1: time of begin, used bytes, and the bytes themselves.
+fn records(file: &[u8]) -> Vec<(u64, usize, &[u8])> {
+    let size = |file: &[u8]| u32::from_le_bytes(file[56..60].try_into().unwrap()) as usize;
+    let of = |record: &[u8]| {
+        let lost = u32::from_le_bytes(record[52..56].try_into().unwrap()) as usize;
+        (u64::from_le_bytes(record[..8].try_into().unwrap()), size(record) - lost)
+    };
+    if file.is_empty() {
+        return Vec::new();
+    }
+    file.chunks(size(file)).map(|record| (of(record).0, of(record).1, record)).collect()
+}
+
+/// Positions lie behind the buffers in these cores. Where the file ends in between, what is ended, or in its first pass, is written
+/// all the same; and of no record more than the whole core gives.
+#[test]
+fn cores_that_end_before_the_positions() {
+    for lab in labs() {
+        let mut written = Vec::new();
+        for twentieth in 0..=20 {
+            let outcome = extract(&lab.core[..lab.core.len() * twentieth / 20], &lab.types);
+            for (path, file) in &outcome.files {
+                let whole = records(&lab.expected[path]);
+                for (begin, used, record) in records(file) {
+                    let (_, expected, bytes) = whole.iter().find(|(other, ..)| *other == begin).unwrap();
+                    // The end of one whose last events nobody can decode any more is earlier.
+                    let same = |range: std::ops::Range<usize>| record[range.clone()] == bytes[range];
+                    let same = same(16..52) && same(60..used) && (used < *expected || same(52..bytes.len()));
+                    assert!(used <= *expected && same, "{path} at {twentieth}");
+                }
+            }
+            written.push(outcome.report.map_or(0, |report| report.totals.bytes.written));
+        }
+        // Only one of them has them all in its last pages.
+        assert!(!lab.is_64_bit() || written[19] > written[20] * 3 / 4, "{written:?}");
+    }
+    memory_is_bounded();
+}
 
 #[test]
 fn truncated_files() {

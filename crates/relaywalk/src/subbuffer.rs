@@ -23,6 +23,9 @@ pub struct SubBuffer {
     pub commit_seq: Option<u64>,
     /// Whether a reader had taken this sub-buffer out of the ring.
     pub reader_held: bool,
+    /// Whether no counter speaks of it, only its own header: then `position` is its place in the ring, whether a reader had taken
+    /// it is not known, and neither is what of it was committed.
+    pub by_header: bool,
     /// Where its bytes lie, first page first.
     pub pages: PageList,
     /// Bytes at the start that a reader had already taken (classic relay only; otherwise 0).

@@ -24,7 +24,7 @@ mirrors! {
 /// Longest name of a directory entry.
 const NAME_MAX: usize = 255;
 /// Deepest directory.
-const MAX_DEPTH: usize = 64;
+pub(crate) const MAX_DEPTH: usize = 64;
 
 /// File-system types of one kernel.
 #[derive(Clone, Debug)]

@@ -161,14 +161,15 @@ fn print_trace(out: &mut dyn Write, trace: &TraceSummary) -> io::Result<()> {
         Column::right("DROPPED BY TRACER").optional(),
         Column::right("CORRUPT").optional(),
     ]);
+    let position = |position: Option<u64>| position.map_or("-".to_owned(), |position| position.to_string());
     for stream in &trace.streams {
         table.row([
             printable(&stream.path).into_owned(),
             if stream.overwrite { "flight" } else { "normal" }.to_owned(),
             stream.cpu.to_string(),
             format!("{} x {}", stream.sub_buffer_count, size(stream.sub_buffer_size)),
-            stream.write_position.to_string(),
-            stream.consumed_position.to_string(),
+            position(stream.write_position),
+            position(stream.consumed_position),
             stream.ready.to_string(),
             stream.open.to_string(),
             stream.stalled.to_string(),

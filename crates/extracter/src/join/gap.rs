@@ -47,8 +47,8 @@ pub struct LostRange {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ring {
     pub(crate) sub_buffer_size: u64,
-    /// Position up to which the daemon had consumed.
-    pub(crate) consumed: u64,
+    /// Position up to which the daemon had consumed; `None`: no position is known.
+    pub(crate) consumed: Option<u64>,
     /// Positions are of 32 bits, not 64.
     pub(crate) narrow: bool,
     pub(crate) overwrite: bool,
@@ -79,6 +79,7 @@ const WRAPPED: &str = "the positions wrapped at 4 GiB, so they do not tell how m
 const CONTRADICTION: &str =
     "the positions contradict the records on disk: the daemon did not write this file from the start";
 const NO_SIZE: &str = "the ring's sub-buffers have no size";
+const NO_POSITIONS: &str = "the ring's positions are lost";
 
 /// What is missing between the beginning, all steps, and what the daemon had consumed.
 pub(crate) fn gap(steps: &[Step], ring: &Ring) -> Gap {
@@ -89,7 +90,8 @@ pub(crate) fn gap(steps: &[Step], ring: &Ring) -> Gap {
     if ring.sub_buffer_size == 0 {
         return unknown(NO_SIZE);
     }
-    let unwrapped = Unwrapped::new(steps, ring);
+    let Some(consumed) = ring.consumed else { return unknown(NO_POSITIONS) };
+    let unwrapped = Unwrapped::new(steps, ring, consumed);
     let Some(ranges) = missing(steps, &unwrapped, ring) else { return unknown(CONTRADICTION) };
     match ranges.iter().map(|range| range.records).sum() {
         // A record that seems to be the first and is not: its position has wrapped.
@@ -109,14 +111,13 @@ struct Unwrapped {
 }
 
 impl Unwrapped {
-    fn new(steps: &[Step], ring: &Ring) -> Unwrapped {
+    fn new(steps: &[Step], ring: &Ring, mut consumed: u64) -> Unwrapped {
         const WRAP: u64 = 1 << 32;
         let known = |step: &Step| match step {
             Step::Both(position) | Step::Core(position) => Some(*position),
             _ => None,
         };
         let mut positions: Vec<u64> = steps.iter().filter_map(known).collect();
-        let mut consumed = ring.consumed;
         if !ring.narrow {
             return Unwrapped { positions, consumed, has_wrapped: false };
         }
@@ -265,7 +266,7 @@ mod tests {
     fn ring(consumed: u64) -> Ring {
         Ring {
             sub_buffer_size: SIZE,
-            consumed: consumed * SIZE,
+            consumed: Some(consumed * SIZE),
             narrow: false,
             overwrite: false,
             whole_sub_buffers: true,
@@ -347,6 +348,7 @@ mod tests {
     fn positions_that_prove_nothing() {
         assert!(is_unknown(&gap(&[Disk(3)], &Ring { overwrite: true, ..ring(3) }), FLIGHT));
         assert!(is_unknown(&gap(&[Disk(3)], &Ring { sub_buffer_size: 0, ..ring(3) }), NO_SIZE));
+        assert!(is_unknown(&gap(&[Disk(3), Core(0)], &Ring { consumed: None, ..ring(3) }), NO_POSITIONS));
         // More on disk than was ever consumed: an earlier trace lies in front.
         assert!(is_unknown(&gap(&[Disk(9)], &ring(3)), CONTRADICTION));
         assert!(is_unknown(&gap(&[Disk(9), Both(at(3))], &ring(4)), CONTRADICTION));
@@ -356,7 +358,7 @@ mod tests {
 
     #[test]
     fn narrow_positions_wrap() {
-        let narrow = |consumed: u64| Ring { narrow: true, consumed, ..ring(0) };
+        let narrow = |consumed: u64| Ring { narrow: true, consumed: Some(consumed), ..ring(0) };
         let wrap = (1 << 32) / SIZE;
         assert_eq!(gap(&[Disk(3), Core(at(3))], &narrow(at(3))), Gap::Exact);
         assert_eq!(gap(&[Disk(3), Core(at(4))], &narrow(at(4))), lost(&[(3..4, 1)]));
@@ -407,7 +409,7 @@ mod tests {
                 step => step,
             }).collect();
             for sub_buffer_size in [size, SIZE] {
-                let ring = Ring { sub_buffer_size, consumed: consumed & mask, narrow, overwrite: false, whole_sub_buffers, begins_late: false };
+                let ring = Ring { sub_buffer_size, consumed: Some(consumed & mask), narrow, overwrite: false, whole_sub_buffers, begins_late: false };
                 if let Gap::Lost { records, ranges } = gap(&steps, &ring) {
                     prop_assert!(records > 0);
                     prop_assert!(ranges.iter().all(|range| range.from < range.to));

@@ -96,7 +96,7 @@ fn stream(path: &[&[u8]], slots: &[(State, Piece)]) -> StreamSource<'static> {
             })
             .collect(),
         slot_size: 4096,
-        consumed: 0,
+        consumed: Some(0),
         index: None,
         content: Box::new(Pieces(slots.iter().map(|(_, piece)| piece.clone()).collect())),
     }

@@ -3,7 +3,8 @@
 use crate::list;
 use crate::memory;
 use crate::mirror::{self, Mirror, mirrors};
-use crate::{Cause, Damage, Target, VirtAddr};
+use crate::vfs::{MAX_DEPTH, Vfs};
+use crate::{Cause, Damage, Symbol, Target, VirtAddr};
 
 mirrors! {
     /// A mount.
@@ -18,15 +19,19 @@ mirrors! {
 }
 
 /// Symbols read by this module.
-pub(crate) const SYMBOLS: &[&str] = &["debugfs_mount", "debug_fs_type", "super_blocks"];
+pub(crate) const SYMBOLS: &[&str] = &["debugfs_mount", "debug_fs_type", "super_blocks", "ltt_root_dentry"];
 
 /// Mounted file systems that a kernel may have.
 const MAX_SUPER_BLOCKS: usize = 65536;
 
 /// Address of the root directory entry.
-pub(super) fn find(target: &dyn Target) -> Result<VirtAddr, Damage> {
-    let found = by_mount(target).or_else(|| by_type(target)).or_else(|| by_super_blocks(target));
-    let text = "no root: none of debugfs_mount, debug_fs_type and super_blocks leads to it".to_string();
+pub(super) fn find(target: &dyn Target, vfs: &Vfs) -> Result<VirtAddr, Damage> {
+    let found = by_mount(target)
+        .or_else(|| by_type(target))
+        .or_else(|| by_super_blocks(target))
+        .or_else(|| by_tracer(target, vfs));
+    let text = "no root: none of debugfs_mount, debug_fs_type, super_blocks and ltt_root_dentry leads to it";
+    let text = text.to_string();
     found.ok_or_else(|| Damage::general("debugfs", Cause::Implausible(text)))
 }
 
@@ -81,4 +86,21 @@ fn by_super_blocks(target: &dyn Target) -> Option<VirtAddr> {
         let found = is_debugfs(image.maybe_pointer(Some(type_member))?)?;
         found.then(|| image.maybe_pointer(Some(&shape.root)))?
     })
+}
+
+/// Up from the directory of LTTng 0.x, which each of its transports remembers.
+fn by_tracer(target: &dyn Target, vfs: &Vfs) -> Option<VirtAddr> {
+    let top = |directory: VirtAddr| {
+        let mut at = directory;
+        for _ in 0..MAX_DEPTH {
+            let parent = vfs.dentry.read(target, at).ok()?.maybe_pointer(Some(&vfs.dentry.parent))?;
+            if parent == at {
+                return Some(at);
+            }
+            at = parent;
+        }
+        None
+    };
+    let directory = |symbol: &Symbol| memory::word(target, VirtAddr(symbol.addr)).ok().map(VirtAddr);
+    target.symbols("ltt_root_dentry").iter().filter_map(directory).find_map(top)
 }

@@ -78,7 +78,7 @@ impl<'t> Tree<'t> {
     /// Errors: when debug information lacks the file-system types or no pointer leads to the root.
     pub fn open(target: &'t dyn Target) -> Result<Tree<'t>, Damage> {
         let vfs = Vfs::new(target).map_err(|cause| Damage::general("debugfs", cause))?;
-        let root = root::find(target)?;
+        let root = root::find(target, &vfs)?;
         let kinds = FileKinds::new(target);
         let (ltt, relay) = (ltt::Recogniser::new(target), relay::Recogniser::new(target));
         Ok(Tree { target, vfs, kinds, root, ltt, relay })
@@ -117,7 +117,7 @@ impl<'t> Tree<'t> {
         (addrs.into_iter().map(|node| node.back(link)).collect(), broken)
     }
 
-    fn what(&self, dentry: &Image, inode: &Image) -> What {
+    fn what(&self, path: &[Vec<u8>], dentry: &Image, inode: &Image) -> What {
         let Some(buffer) = inode.maybe_pointer(Some(&self.vfs.inode.private)) else { return What::Plain };
         let operations = self.kinds.operations(self.target, &self.vfs, dentry, inode);
         if operations.iter().any(|fops| self.kinds.is_ltt(*fops)) {
@@ -126,8 +126,12 @@ impl<'t> Tree<'t> {
         if operations.iter().any(|fops| self.kinds.is_relay(*fops)) {
             return What::RelayBuffer { buffer };
         }
-        // A tracer built as a module may have no symbols; its objects know each other by pointers both ways.
-        if !self.kinds.knows_ltt() && self.ltt.as_ref().is_some_and(|ltt| ltt.is_buffer(buffer)) {
+        // A tracer built as a module may have no symbols, one of two transports may lack its own; their objects know each other by
+        // pointers both ways.
+        let is_tracers = path.first().is_some_and(|directory| directory.starts_with(b"ltt"));
+        if (is_tracers || !self.kinds.knows_ltt())
+            && self.ltt.as_ref().is_some_and(|ltt| ltt.is_buffer(buffer))
+        {
             return What::LttBuffer { buffer };
         }
         if !self.kinds.knows_relay() && self.relay.as_ref().is_some_and(|relay| relay.is_buffer(buffer)) {
@@ -205,7 +209,7 @@ impl Entries<'_> {
             0o100_000 => EntryKind::File,
             mode => return Err(Cause::Implausible(format!("file type {mode:#o} does not occur in debugfs"))),
         };
-        let what = if kind == EntryKind::File { self.tree.what(&image, &inode) } else { What::Plain };
+        let what = if kind == EntryKind::File { self.tree.what(&path, &image, &inode) } else { What::Plain };
         let size = inode.maybe(vfs.inode.size.as_ref()).unwrap_or(0);
         Ok(Some(Entry { path, dentry, inode: inode_addr, kind, size, what }))
     }

@@ -1,5 +1,7 @@
 //! One crashed kernel as the tracer's walkers see it: everything that is resolved once.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::tables::Container;
 use super::types::{Era, Types};
 use super::witness;
@@ -25,13 +27,36 @@ pub(crate) struct Kernel<'t> {
     pub(crate) types: Types,
     pub(crate) percpu: PerCpu<'t>,
     pub(crate) pages: PageMap<'t>,
+    /// Memory that the buffers still to come may take, in page places.
+    room: AtomicU64,
 }
+
+/// Page places of all buffers together: 16 GiB of buffers, for which they take 64 MiB. A sub-buffer counts as some of them.
+const ROOM: u64 = 1 << 22;
+const SUBBUFFER_ROOM: u64 = 8;
 
 impl<'t> Kernel<'t> {
     /// Resolves what the debug information offers; what is missing otherwise.
     pub(crate) fn new(target: &'t dyn Target) -> Result<Kernel<'t>, Cause> {
         let types = Types::new(target)?;
-        Ok(Kernel { target, types, percpu: PerCpu::new(target), pages: PageMap::new(target) })
+        let (percpu, pages) = (PerCpu::new(target), PageMap::new(target));
+        Ok(Kernel { target, types, percpu, pages, room: AtomicU64::new(ROOM) })
+    }
+
+    /// Takes the room for a buffer's pages, before any list of them is made: how large it is was read from the core.
+    pub(crate) fn make_room(&self, container: &Container<'_>) -> Result<(), Cause> {
+        let pages = container.size().div_ceil(self.target.page_size().max(1));
+        let wanted = pages.saturating_add(container.n_subbuffers.saturating_mul(SUBBUFFER_ROOM));
+        let take = |room: u64| room.checked_sub(wanted);
+        self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).map(|_| ()).map_err(|_| {
+            let text = format!(
+                "{} sub-buffers of {} bytes, which with the buffers found before are more than {} GiB",
+                container.n_subbuffers,
+                container.subbuffer_size,
+                (ROOM * self.target.page_size()) >> 30
+            );
+            Cause::Implausible(text)
+        })
     }
 
     /// First symbol of this name.

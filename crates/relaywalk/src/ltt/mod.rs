@@ -16,6 +16,7 @@
 //! Eras are told apart by the types that exist, transports by their names, homonymous structures by the compile unit and by
 //! whether the numbers read through them make sense.
 
+mod by_header;
 mod channel;
 mod era_a;
 mod era_b;

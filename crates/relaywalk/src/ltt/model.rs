@@ -76,6 +76,9 @@ pub struct Stream {
     /// Path below the trace's directory, component by component, raw and unchecked: from the buffer's file in debugfs,
     /// or built from the channel name when that cannot be read.
     pub path: Vec<Vec<u8>>,
+    /// Whether its positions and counters are lost, so that only the headers of its sub-buffers tell what is in them. The positions
+    /// are then 0.
+    pub positions_lost: bool,
     /// Free-running position of the next reservation.
     pub write_position: u64,
     /// Free-running position of the oldest unread byte.

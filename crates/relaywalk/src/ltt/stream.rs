@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 
 use super::Kernel;
+use super::by_header;
 use super::channel::{BufferRef, ChannelInfo};
 use super::header::HeaderShape;
 use super::model::Stream;
@@ -20,6 +21,7 @@ struct Reading<'p> {
     image: Image,
     write: u64,
     consumed: u64,
+    finalized: bool,
     slots: Vec<Slot>,
     commit_seq: Option<Vec<u64>>,
     pages: Pages,
@@ -29,12 +31,12 @@ struct Reading<'p> {
 
 /// Pages of a buffer and the headers seen in them.
 #[derive(Clone)]
-struct Pages {
-    tables: Tables,
-    headers: Vec<Peeked>,
-    reader_header: Peeked,
+pub(super) struct Pages {
+    pub(super) tables: Tables,
+    pub(super) headers: Vec<Peeked>,
+    pub(super) reader_header: Peeked,
     header_len: u64,
-    damage: Vec<Damage>,
+    pub(super) damage: Vec<Damage>,
 }
 
 /// How commit counters are stored.
@@ -46,7 +48,8 @@ enum CounterShape<'a> {
 
 /// Reads a buffer; also gives the address of its file's directory entry.
 ///
-/// Errors: what makes every interpretation of it implausible.
+/// Where its positions are lost, its sub-buffers are told by their headers. Errors: not even those are there; what makes every
+/// interpretation of it implausible.
 pub(crate) fn read(
     kernel: &Kernel<'_>,
     channel: &ChannelInfo,
@@ -69,8 +72,13 @@ pub(crate) fn read(
         }
         _ => None,
     };
+    // The older tracers note the end of a buffer in its container.
+    let finalized = container
+        .as_ref()
+        .and_then(|container| container.maybe(kernel.types.rchan_buf.as_ref()?.finalized.as_ref()))
+        .is_some_and(|finalized| finalized != 0);
     // Before era C the pages do not depend on how the positions are read.
-    let shared: OnceCell<Pages> = OnceCell::new();
+    let shared: OnceCell<Result<Pages, Cause>> = OnceCell::new();
     let mut best: Option<Reading<'_>> = None;
     let mut reason = None;
     for position in positions {
@@ -82,7 +90,7 @@ pub(crate) fn read(
                     }
                     None => Pages::read(kernel, channel, buffer, image, Some(position)),
                 };
-                match Reading::attempt(kernel, channel, position, place, shape, pages) {
+                match Reading::attempt(kernel, channel, position, place, shape, finalized, pages) {
                     Ok(reading) if best.as_ref().is_none_or(|best| reading.sane > best.sane) => {
                         best = Some(reading)
                     }
@@ -93,12 +101,17 @@ pub(crate) fn read(
         }
     }
     let none = || Cause::Implausible("its positions cannot be found".into());
-    let reading = best.ok_or_else(|| fail(reason.unwrap_or_else(none)))?;
+    let Some(reading) = best else {
+        let cause = reason.unwrap_or_else(none);
+        let found = by_header::pages(kernel, channel, positions, buffer, container.as_ref());
+        let (pages, dentry) = found.ok_or_else(|| fail(cause.clone()))?;
+        return Ok((by_header::stream(kernel, channel, buffer, pages, cause), dentry));
+    };
     let dentry = match (&container, &kernel.types.rchan_buf) {
         (Some(container), Some(shape)) => container.maybe_pointer(shape.dentry.as_ref()),
         _ => reading.image.maybe_pointer(reading.position.dentry.as_ref()),
     };
-    Ok((reading.into_stream(kernel, channel, buffer, container.as_ref()), dentry))
+    Ok((reading.into_stream(kernel, channel, buffer), dentry))
 }
 
 /// Shapes that the commit counters can have, likeliest first.
@@ -116,13 +129,13 @@ fn counter_shapes<'k>(kernel: &'k Kernel<'_>, position: &Position) -> Vec<Counte
 }
 
 impl Pages {
-    fn read(
+    pub(super) fn read(
         kernel: &Kernel<'_>,
         channel: &ChannelInfo,
         buffer: BufferRef,
         image: &Image,
         position: Option<&Position>,
-    ) -> Pages {
+    ) -> Result<Pages, Cause> {
         let container = Container {
             addr: buffer.addr,
             image,
@@ -132,6 +145,7 @@ impl Pages {
             exchange: channel.exchange,
         };
         let mut damage = Vec::new();
+        kernel.make_room(&container)?;
         let tables = tables::read(kernel, &container, &mut damage);
         let peek = |shape: &HeaderShape| -> Vec<Peeked> {
             tables.writer.iter().map(|pages| shape.peek(kernel.target, pages)).collect()
@@ -158,7 +172,7 @@ impl Pages {
             }
             None => (Ok(None), 0, Vec::new()),
         };
-        Pages { tables, headers, reader_header, header_len, damage }
+        Ok(Pages { tables, headers, reader_header, header_len, damage })
     }
 
     fn magic(&self, index: u64) -> Option<bool> {
@@ -167,7 +181,7 @@ impl Pages {
     }
 
     /// Whether some page shows a header; `None` when none does but some cannot be read.
-    fn any_magic(&self) -> Option<bool> {
+    pub(super) fn any_magic(&self) -> Option<bool> {
         let mut all = self.headers.iter().chain([&self.reader_header]);
         if all.clone().any(|header| matches!(header, Ok(Some(_)))) {
             return Some(true);
@@ -184,7 +198,8 @@ impl<'p> Reading<'p> {
         position: &'p Position,
         place: VirtAddr,
         shape: CounterShape<'_>,
-        pages: impl Fn(&Image) -> Pages,
+        finalized: bool,
+        pages: impl Fn(&Image) -> Result<Pages, Cause>,
     ) -> Result<Reading<'p>, Cause> {
         let ring = &channel.ring;
         let image = position.read(kernel.target, place)?;
@@ -202,9 +217,9 @@ impl<'p> Reading<'p> {
         let (committed, delivered) = shape.read(kernel, array, ring.n_subbuffers())?;
         let commit_seq = image.maybe_pointer(position.commit_seq.as_ref());
         let commit_seq = commit_seq.and_then(|at| memory::words(kernel.target, at, ring.n_subbuffers()).ok());
-        let finalized = image.maybe(position.finalized.as_ref()).unwrap_or(0) != 0;
+        let finalized = finalized || image.maybe(position.finalized.as_ref()).unwrap_or(0) != 0;
 
-        let pages = pages(&image);
+        let pages = pages(&image)?;
         if pages.any_magic() == Some(false) {
             return Err(Cause::Implausible("no sub-buffer starts with the magic number".into()));
         }
@@ -212,24 +227,14 @@ impl<'p> Reading<'p> {
             Counters { write, consumed, committed: &committed, delivered: delivered.as_deref(), finalized };
         let slots = ring.classify(&counters, &|index| pages.magic(index));
         let sane = slots.iter().filter(|slot| slot.committed <= ring.subbuffer_size()).count();
-        Ok(Reading { position, image, write, consumed, slots, commit_seq, pages, sane })
+        Ok(Reading { position, image, write, consumed, finalized, slots, commit_seq, pages, sane })
     }
 
-    fn into_stream(
-        self,
-        kernel: &Kernel<'_>,
-        channel: &ChannelInfo,
-        buffer: BufferRef,
-        container: Option<&Image>,
-    ) -> Stream {
-        let Reading { position, image, write, consumed, slots, commit_seq, pages, .. } = self;
+    fn into_stream(self, kernel: &Kernel<'_>, channel: &ChannelInfo, buffer: BufferRef) -> Stream {
+        let Reading { position, image, write, consumed, finalized, slots, commit_seq, pages, .. } = self;
         let ring = &channel.ring;
         let active_readers = image.maybe(position.active_readers.as_ref()).unwrap_or(0);
-        let in_container =
-            |member: Option<&crate::Member>| container.and_then(|container| container.maybe(member));
         let relay_buf = kernel.types.rchan_buf.as_ref();
-        let finalized = image.maybe(position.finalized.as_ref()).unwrap_or(0) != 0
-            || in_container(relay_buf.and_then(|buf| buf.finalized.as_ref())).unwrap_or(0) != 0;
         let mut damage = pages.damage;
 
         let placed = if channel.exchange {
@@ -272,6 +277,7 @@ impl<'p> Reading<'p> {
             committed: slot.committed,
             commit_seq: seq(&slot),
             reader_held,
+            by_header: false,
             pages,
             skip: 0,
         });
@@ -291,6 +297,7 @@ impl<'p> Reading<'p> {
             cpu: buffer.cpu,
             address: buffer.addr,
             path: Vec::new(),
+            positions_lost: false,
             write_position: write,
             consumed_position: consumed,
             last_tsc: image.maybe(position.last_tsc.as_ref()),

@@ -410,7 +410,7 @@ impl Synthetic {
         }
     }
 
-    /// `ltt/t/odd-name_1` in debugfs, with directories above and a negative entry beside.
+    /// `ltt/t/flight-cpu_1` in debugfs, with directories above and a negative entry beside.
     fn debugfs(&mut self) {
         let c = self.fake.layouts_has("ltt_chanbuf");
         let fake = &mut self.fake;
@@ -422,11 +422,11 @@ impl Synthetic {
         fake.symbol("debugfs_mount", variable);
         let mut parent = VirtAddr::NULL;
         let mut last = VirtAddr::NULL;
-        for name in ["/", "ltt", "t", "odd-name_1"] {
+        for name in ["/", "ltt", "t", "flight-cpu_1"] {
             let dentry = fake.object("dentry");
             let inode = fake.object("inode");
             let text = fake.text(name);
-            let is_file = name.starts_with("odd");
+            let is_file = name.starts_with("flight-");
             fake.set(inode, "inode", "i_mode", if is_file { 0o100_400 } else { 0o040_755 });
             for (member, value) in [
                 ("d_inode", inode.0),

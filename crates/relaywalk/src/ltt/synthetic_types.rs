@@ -81,7 +81,10 @@ pub(crate) fn define(fake: &mut Fake, era: Era, sim: &Simulation) {
         ("consumed", w, STRUCT),
         ("active_readers", w, STRUCT),
         ("events_lost", w, STRUCT),
+        ("finalized", 4, WORD),
     ];
+    // The older tracers had it in the page container.
+    let position = if matches!(era, Era::B | Era::C) { &position[..] } else { &position[..5] };
     if matches!(era, Era::B | Era::C) {
         fake.define(
             "commit_counters",
@@ -90,10 +93,10 @@ pub(crate) fn define(fake: &mut Fake, era: Era, sim: &Simulation) {
         );
     }
     if era == Era::C {
-        define_c(fake, unit, &position);
+        define_c(fake, unit, position);
         return;
     }
-    fake.define("ltt_channel_buf_struct", unit, &position);
+    fake.define("ltt_channel_buf_struct", unit, position);
     // A homonym of another transport: the wrong one must be seen to be wrong.
     let moved =
         [("irqflags", w, WORD), ("consumed", w, WORD), ("offset", w, WORD), ("commit_count", w, pointer(""))];
@@ -131,6 +134,9 @@ pub(crate) fn define(fake: &mut Fake, era: Era, sim: &Simulation) {
         ("page_count", 4, WORD),
         ("cpu", 4, WORD),
     ];
+    if era != Era::B {
+        buf.push(("finalized", 4, WORD));
+    }
     match era {
         Era::Z => buf.extend([("start", w, pointer("")), ("page_array", w, pointer(""))]),
         Era::A => buf.extend([("pages", 2 * w, STRUCT), ("wpage", w, pointer("buf_page"))]),

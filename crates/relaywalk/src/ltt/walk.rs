@@ -8,7 +8,7 @@ use super::roots::{self, Find};
 use super::trace::TraceInfo;
 use super::types::Position;
 use super::{Kernel, path, stream};
-use crate::{Damage, Options, Routes, Target, VirtAddr};
+use crate::{Cause, Damage, Options, Routes, Target, VirtAddr};
 
 /// Finds all LTTng 0.x buffers of a crashed kernel.
 ///
@@ -135,26 +135,26 @@ impl Assembly<'_> {
     fn finish(mut self) -> Walk {
         let mut traces = Vec::new();
         for gathered in std::mem::take(&mut self.traces) {
-            let name = gathered.info.as_ref().map_or(&b""[..], |info| &info.name);
-            let place = format!("trace \"{}\"", name.escape_ascii());
             let mut channels = Vec::new();
+            // Names of the directory of its files, by how many of them lie there.
+            let mut directories: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
+            let mut lost = Vec::new();
             for addr in &gathered.channels {
                 let Some(channel) = self.channel(*addr) else { continue };
-                let place = format!("{place}, channel {}", channel.name.escape_ascii());
                 let mut streams = Vec::new();
                 for (&(cpu, addr), &found_by) in gathered.buffers.get(addr).into_iter().flatten() {
-                    let place = format!("{place}, cpu {cpu}");
-                    match self.stream(&gathered, &channel, BufferRef { cpu, addr }, found_by) {
-                        Ok(mut stream) => {
-                            stream
-                                .damage
-                                .iter_mut()
-                                .for_each(|damage| damage.place = format!("{place}, {}", damage.place));
+                    let stream = self.stream(&gathered, &channel, BufferRef { cpu, addr }, found_by);
+                    match stream {
+                        Ok((stream, directory)) => {
+                            if let Some(directory) = directory {
+                                *directories.entry(directory).or_default() += 1;
+                            }
                             streams.push(stream);
                         }
                         Err(loss) => {
-                            let place = format!("{place}, {}", loss.place);
-                            self.damage.push(Damage { place, ..loss });
+                            let place =
+                                format!("channel {}, cpu {cpu}, {}", channel.name.escape_ascii(), loss.place);
+                            lost.push(Damage { place, ..loss });
                         }
                     }
                 }
@@ -172,9 +172,22 @@ impl Assembly<'_> {
                 continue;
             }
             let info = gathered.info.as_ref();
+            let name = self.name(&gathered, &directories);
+            let place = format!("trace \"{}\"", name.escape_ascii());
+            self.damage.extend(
+                lost.into_iter().map(|loss| Damage { place: format!("{place}, {}", loss.place), ..loss }),
+            );
+            for channel in &mut channels {
+                let place = format!("{place}, channel {}", channel.name.escape_ascii());
+                for Stream { cpu, damage, .. } in &mut channel.streams {
+                    damage
+                        .iter_mut()
+                        .for_each(|loss| loss.place = format!("{place}, cpu {cpu}, {}", loss.place));
+                }
+            }
             traces.push(Trace {
                 address: gathered.addr,
-                name: name.to_vec(),
+                name,
                 transport: info.map(|info| info.transport.clone()).unwrap_or_default(),
                 active: info.is_some_and(|info| info.active),
                 mode: info.and_then(|info| info.mode),
@@ -186,18 +199,43 @@ impl Assembly<'_> {
         Walk { traces, damage: self.damage }
     }
 
+    /// The name of a trace, which its structure and the directory of its files both have. Where they differ, one of them was
+    /// overwritten: the directory has led to a buffer that is really there, so it is believed unless it is no name at all.
+    fn name(&mut self, trace: &Gathered, directories: &BTreeMap<Vec<u8>, usize>) -> Vec<u8> {
+        let own = trace.info.as_ref().map_or(&b""[..], |info| &info.name);
+        let best = directories.iter().max_by_key(|(name, files)| (is_name(name), **files));
+        let Some((directory, _)) = best.filter(|_| !directories.contains_key(own)) else {
+            return own.to_vec();
+        };
+        if trace.info.is_some() {
+            let text =
+                format!("named \"{}\", but \"{}\" in debugfs", own.escape_ascii(), directory.escape_ascii());
+            self.damage.push(Damage::new("trace", trace.addr, Cause::Implausible(text)));
+        }
+        if is_name(own) && !is_name(directory) { own.to_vec() } else { directory.clone() }
+    }
+
+    /// One buffer as a stream, and the name of its trace's directory.
     fn stream(
         &self,
         trace: &Gathered,
         channel: &ChannelInfo,
         buffer: BufferRef,
         found_by: Routes,
-    ) -> Result<Stream, Damage> {
+    ) -> Result<(Stream, Option<Vec<u8>>), Damage> {
         let (mut stream, dentry) = stream::read(self.kernel, channel, &trace.positions, buffer)?;
         let root = trace.info.as_ref().and_then(|info| info.root);
-        stream.path = path::of_buffer(self.kernel, dentry, root, channel, buffer.cpu);
+        let file = (buffer.addr, buffer.cpu);
+        let place = path::of_buffer(self.kernel, dentry, root, channel, file, &mut stream.damage);
+        stream.path = place.path;
         stream.nesting = self.kernel.nesting(buffer.cpu);
         stream.found_by = found_by;
-        Ok(stream)
+        Ok((stream, place.trace))
     }
+}
+
+/// Whether these bytes are what somebody may have called a trace.
+fn is_name(bytes: &[u8]) -> bool {
+    let text = std::str::from_utf8(bytes).unwrap_or_default();
+    !matches!(text, "" | "." | "..") && !text.chars().any(|c| c == '/' || c.is_control())
 }

@@ -201,7 +201,9 @@ fn every_route_finds_the_same_buffer() {
         let stream = only_stream(&all);
         assert_eq!(stream.address, kernel.buffer);
         assert_eq!(u64::from(stream.cpu), CPU);
-        assert_eq!(stream.path, [b"odd-name_1".to_vec()]);
+        // The file's own name, not the one that the rules give.
+        assert_eq!(stream.path, [b"flight-cpu_1".to_vec()]);
+        assert!(stream.damage.is_empty(), "{era:?} {:?}", stream.damage);
         let channels = if era == Era::C { Routes::NONE } else { Routes::CHANNELS };
         assert_eq!(stream.found_by, Routes::LIST | Routes::DEBUGFS | channels, "{era:?}");
         let debugfs = walk(&kernel.fake, &Options { routes: Routes::DEBUGFS });
@@ -316,12 +318,141 @@ fn wrong_numbers_are_reported_not_followed() {
             let mut kernel = Synthetic::new(era, WordSize::Bits64, Endian::Little, &sim);
             kernel.fake.set(kernel.position, name, member, value);
             let found = walk(&kernel.fake, &Options::default());
-            assert!(found.traces[0].channels[0].streams.is_empty(), "{era:?} {member}");
+            let streams = &found.traces[0].channels[0].streams;
+            let damage = if era == Era::Z {
+                assert!(streams.is_empty(), "{member}");
+                &found.damage
+            } else {
+                assert!(streams[0].positions_lost, "{era:?} {member}");
+                &streams[0].damage
+            };
+            assert!(damage.iter().any(|damage| damage.address == Some(kernel.buffer)), "{damage:?}");
+        }
+    }
+}
+
+/// Positions lie elsewhere than buffers: without them headers tell what is there, in the order of time.
+#[test]
+fn without_positions_headers_tell() {
+    for era in [Era::A, Era::Unknown, Era::B, Era::C] {
+        for overwrite in [false, true] {
+            let mut sim = Simulation::new(rules(era, WordSize::Bits64, overwrite), 100_000);
+            sim.run(&[events(30, 300), vec![Action::Get, Action::Put], events(12, 300)].concat());
+            let mut kernel = Synthetic::new(era, WordSize::Bits64, Endian::Little, &sim);
+            let whole = walk(&kernel.fake, &Options::default());
+            let used = |walk: &Walk| -> Vec<(u64, bool)> {
+                let used = only_stream(walk).subbuffers.iter().filter(|sub| sub.state != State::NeverUsed);
+                used.map(|sub| (begin(&kernel.fake, sub), sub.state == State::Open)).collect()
+            };
+            let expected = used(&whole);
+            assert!(expected.len() > 2 && expected.iter().filter(|(_, open)| *open).count() == 1);
+            let name = if era == Era::C { "ltt_chanbuf" } else { "ltt_channel_buf_struct" };
+            let place = kernel.position.offset(kernel.fake.offset_of(name, "commit_count"));
+            let counters = kernel.fake.get_word(place);
+            kernel.fake.put_word(place, 0);
+            let found = walk(&kernel.fake, &Options::default());
+            let stream = only_stream(&found);
+            assert!(stream.positions_lost && stream.subbuffers.iter().all(|sub| sub.by_header));
             assert!(
-                found.damage.iter().any(|damage| damage.address == Some(kernel.buffer)),
+                stream.damage.iter().any(|damage| damage.place.ends_with("positions")),
                 "{:?}",
-                found.damage
+                stream.damage
             );
+            let mut found: Vec<(u64, bool)> = stream
+                .subbuffers
+                .iter()
+                .filter(|sub| sub.state != State::NeverUsed)
+                .map(|sub| (begin(&kernel.fake, sub), sub.state == State::Open))
+                .collect();
+            assert!(found.is_sorted(), "{found:?}");
+            found.sort_unstable();
+            assert_eq!(found, expected, "{era:?} {overwrite}");
+            kernel.fake.put_word(place, counters);
+        }
+    }
+}
+
+/// Nobody is in the last sub-buffer of a buffer that was flushed for good, also where its container says so.
+#[test]
+fn a_finalized_buffer_has_no_open_sub_buffer() {
+    for era in ERAS {
+        let mut sim = Simulation::new(rules(era, WordSize::Bits64, false), 100_000);
+        sim.run(&events(1, 4096 - HEADER));
+        assert_eq!(sim.write, 4096, "{era:?}");
+        (sim.committed[0], sim.delivered[0]) = (4096 - 8, 0);
+        for finalized in [false, true] {
+            let mut kernel = Synthetic::new(era, WordSize::Bits64, Endian::Little, &sim);
+            let (at, name) = match era {
+                Era::C => (kernel.position, "ltt_chanbuf"),
+                Era::B => (kernel.position, "ltt_channel_buf_struct"),
+                _ => (kernel.buffer, "rchan_buf"),
+            };
+            kernel.fake.set(at, name, "finalized", u64::from(finalized));
+            let found = walk(&kernel.fake, &Options::default());
+            let stream = only_stream(&found);
+            let states: Vec<State> = stream.subbuffers.iter().map(|sub| sub.state).collect();
+            let expected = if finalized { State::Stalled } else { State::Open };
+            assert_eq!((states[3], stream.finalized), (expected, finalized), "{era:?} {states:?}");
+        }
+    }
+}
+
+/// Without a way to debugfs itself, the tracer's own directory leads to it.
+#[test]
+fn the_tracers_directory_leads_to_debugfs() {
+    let sim = Simulation::new(rules(Era::A, WordSize::Bits64, false), 100_000);
+    let mut kernel = Synthetic::new(Era::A, WordSize::Bits64, Endian::Little, &sim);
+    let mount = VirtAddr(kernel.fake.symbols("debugfs_mount")[0].addr);
+    kernel.fake.put_word(mount, 0);
+    let options = Options { routes: Routes::DEBUGFS };
+    assert!(walk(&kernel.fake, &options).traces.is_empty());
+    let member = |name, path| kernel.fake.offset_of(name, path);
+    let trace = kernel.fake.get_word(kernel.trace.offset(member("ltt_trace_struct", "dentry.trace_root")));
+    let directory = kernel.fake.get_word(VirtAddr(trace).offset(member("dentry", "d_parent")));
+    let variable = kernel.fake.alloc(8);
+    kernel.fake.put_word(variable, directory);
+    kernel.fake.symbol("ltt_root_dentry", variable);
+    let found = walk(&kernel.fake, &options);
+    assert_eq!(only_stream(&found).address, kernel.buffer);
+}
+
+/// Of two transports only one may have a symbol for the operations of its files: the other one's are known by what they lead to.
+#[test]
+fn operations_without_symbol_below_the_tracers_directory() {
+    for era in ERAS {
+        let sim = Simulation::new(rules(era, WordSize::Bits64, false), 100_000);
+        let mut kernel = Synthetic::new(era, WordSize::Bits64, Endian::Little, &sim);
+        let (name, path) = if era == Era::C { ("ltt_chanbuf", "a.dentry") } else { ("rchan_buf", "dentry") };
+        let follow = |at: VirtAddr, name, path| {
+            VirtAddr(kernel.fake.get_word(at.offset(kernel.fake.offset_of(name, path))))
+        };
+        let inode = follow(follow(kernel.buffer, name, path), "dentry", "d_inode");
+        kernel.fake.set(inode, "inode", "i_fop", kernel.fake.direct() + 0x7777);
+        let found = walk(&kernel.fake, &Options { routes: Routes::DEBUGFS });
+        assert_eq!(only_stream(&found).address, kernel.buffer, "{era:?}");
+    }
+}
+
+/// A trace's name is that of its directory, also when its structure was overwritten.
+#[test]
+fn an_overwritten_trace_keeps_its_name() {
+    for era in ERAS {
+        let sim = Simulation::new(rules(era, WordSize::Bits64, false), 100_000);
+        let name = if era == Era::C { "ltt_trace" } else { "ltt_trace_struct" };
+        for text in ["\0", "junk"] {
+            let mut kernel = Synthetic::new(era, WordSize::Bits64, Endian::Little, &sim);
+            kernel.fake.set_text(kernel.trace, name, "trace_name", text);
+            for routes in [Routes::LIST, Routes::DEBUGFS, Routes::ALL] {
+                for root in [true, false] {
+                    if !root {
+                        kernel.fake.set(kernel.trace, name, "dentry.trace_root", 0x6b6b);
+                    }
+                    let found = walk(&kernel.fake, &Options { routes });
+                    assert_eq!(found.traces[0].name, b"t", "{era:?} by {routes}");
+                    assert_eq!(only_stream(&found).path, [b"flight-cpu_1".to_vec()]);
+                    assert!(found.damage.iter().any(|damage| damage.address == Some(kernel.trace)));
+                }
+            }
         }
     }
 }

@@ -99,6 +99,7 @@ impl Context<'_> {
             committed: span.len,
             commit_seq: None,
             reader_held: false,
+            by_header: false,
             pages: self.cut(&places, span.index * shape.size, span.len),
             skip: span.skip,
         });

@@ -36,7 +36,7 @@ const VERSION: u64 = 7;
 /// Sub-buffers of one buffer at most.
 const MAX_SUBBUFFERS: u64 = 1_000_000;
 /// Bytes of one buffer at most.
-const MAX_SIZE: u64 = 1 << 36;
+const MAX_SIZE: u64 = 1 << 30;
 
 /// Types of one kernel.
 #[derive(Clone, Debug)]

@@ -95,9 +95,7 @@ impl<'k> CoreStream<'k> {
     pub(crate) fn consumed(&self) -> Option<u64> {
         const WRAP: i128 = 1 << 32;
         let StreamSource { consumed, slot_size, overwrite, .. } = self.source;
-        if overwrite || slot_size == 0 {
-            return None;
-        }
+        let consumed = consumed.filter(|_| !overwrite && slot_size != 0)?;
         let Some(key) = self.keys.first() else { return Some(consumed / slot_size) };
         let mut ahead = i128::from(consumed) - i128::from(key.position);
         // Positions of 32 bits wrap; no ring is half as large.
