@@ -59,8 +59,8 @@
 //!
 //! # Cost
 //!
-//! Opening reads headers, notes and the bitmap; a page is read and decoded when it is touched. In memory are 8 MiB
-//! of index for a terabyte of memory, 24 bytes for each record of a flattened stream, about a hundred for
+//! Opening reads headers, notes and the bitmap; a page is read and decoded when it is touched. In memory are at most
+//! 8 MiB of index for the bitmap, 24 bytes for each record of a flattened stream, about a hundred for
 //! each program header, and the cache ([`OpenOptions::cache_pages`]). Short reads go through a mapping of the file,
 //! of which about 32 MiB at most are kept resident; long ones are `pread` ([`bytes`]). Compressed pages that follow
 //! each other in the file are lent from the mapping, or without one fetched 64 KiB at a time.

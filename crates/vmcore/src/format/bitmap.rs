@@ -1,19 +1,26 @@
 //! The bitmap of dumped pages, and the rank of a page among them.
 //!
 //! Page descriptors are stored for dumped pages only, so that the index of a page's descriptor is the number of
-//! bits set before its own: its rank. The bitmap stays in the file; in memory are counts for each 512 bits (a line of
-//! the processor's cache) and for the words within, that is 8 MiB for a terabyte of 4 KiB pages. Vigna's *rank9*: one
-//! word of the bitmap is looked at, and one line of counts.
+//! bits set before its own: its rank. The bitmap stays in the file; in memory are counts for each stride of it, and for
+//! the quarters within. Up to a terabyte of 4 KiB pages a stride is 512 bits (a line of the processor's cache), a quarter one
+//! word to look at: Vigna's *rank9*, with words of 128 bits. Beyond, strides grow instead of the counts, which never take more than
+//! 8 MiB.
 
 use crate::bytes::Fault;
 use crate::content::Content;
 use std::ops::Range;
 
-/// Bytes of bitmap for one entry of counts.
-const STRIDE: usize = 64;
-/// Bytes of bitmap that are looked at.
-const WORD: usize = 8;
-/// Bytes that are read at once when all of the bitmap is read; whole strides.
+/// Bytes of bitmap that are looked at in one step.
+const WORD: usize = 16;
+/// Bits of a word.
+const WORD_BITS: u64 = 8 * WORD as u64;
+/// Bytes of bitmap for one entry of counts, at least: a word for each quarter.
+const STRIDE: usize = 4 * WORD;
+/// Entries of counts; a bitmap that needs more has longer strides.
+const STRIDES_MAX: u64 = 1 << 19;
+/// The largest [`Ranks::scale`]: three quarters of a stride are counted in 21 bits.
+const SCALE_MAX: u32 = 12;
+/// Bytes that are read at once when all of the bitmap is read; whole words.
 const CHUNK: u64 = 64 << 10;
 /// Ranges that are told apart before neighbours are joined.
 const RANGES_MAX: usize = 1 << 20;
@@ -98,33 +105,23 @@ impl Bitmap {
     }
 }
 
-/// Set bits before a stride, and before each word of it.
+/// Set bits before a stride, and before each quarter of it.
 #[derive(Clone, Copy, Debug)]
 struct Counts {
     stride: u64,
-    /// Nine bits for each word but the first, before which are none.
-    words: u64,
+    /// 21 bits for each quarter but the first, before which are none.
+    quarters: u64,
 }
 
 impl Counts {
-    /// Counts the words of a stride, the last of which may be short.
-    fn new(before: u64, stride: &[u8]) -> Counts {
-        let (mut words, mut count) = (0, 0);
-        for (bytes, word) in stride.chunks(WORD).zip(0..) {
-            words |= count << Counts::shift(word);
-            count += ones(bytes);
-        }
-        Counts { stride: before, words }
+    /// Set bits before a quarter of the stride, by its number.
+    fn before(self, quarter: u64) -> u64 {
+        self.stride + (self.quarters >> Counts::shift(quarter) & 0x1f_ffff)
     }
 
-    /// Set bits before a word of the stride, by its number.
-    fn before(self, word: u64) -> u64 {
-        self.stride + (self.words >> Counts::shift(word) & 0x1ff)
-    }
-
-    /// Where the count of a word is; that of the first is the one bit that is left, which is never set.
-    fn shift(word: u64) -> u64 {
-        (word + 7) % 8 * 9
+    /// Where the count of a quarter is; that of the first is the one bit that is left, which is never set.
+    fn shift(quarter: u64) -> u64 {
+        (quarter + 3) % 4 * 21
     }
 }
 
@@ -132,6 +129,8 @@ impl Counts {
 #[derive(Debug)]
 pub(crate) struct Ranks {
     bitmap: Bitmap,
+    /// Words of a quarter, as a power of two.
+    scale: u32,
     strides: Vec<Counts>,
     total: u64,
 }
@@ -139,16 +138,45 @@ pub(crate) struct Ranks {
 impl Ranks {
     /// Counts.
     ///
-    /// Cost: one pass over the bitmap, about 0.1 s for a terabyte of memory.
+    /// Cost: one pass over the bitmap, about 0.1 s for a terabyte of memory; at most 8 MiB.
     pub(crate) fn new(content: &Content, bitmap: Bitmap) -> Result<Ranks, Fault> {
-        let (mut strides, mut total) = (Vec::new(), 0);
-        bitmap.scan(content, |_, bytes| {
-            for stride in bytes.chunks(STRIDE) {
-                strides.push(Counts::new(total, stride));
-                total += ones(stride);
+        Ranks::with_strides(content, bitmap, STRIDES_MAX)
+    }
+
+    fn with_strides(content: &Content, bitmap: Bitmap, strides_max: u64) -> Result<Ranks, Fault> {
+        let strides = bitmap.bits.div_ceil(8 * STRIDE as u64);
+        let scale = strides.div_ceil(strides_max).next_power_of_two().trailing_zeros();
+        // Bitmaps for an exabyte of memory: no file has them.
+        if scale > SCALE_MAX {
+            return Err(Fault::End);
+        }
+        let mut ranks = Ranks { bitmap, scale, strides: Vec::new(), total: 0 };
+        bitmap.scan(content, |first, bytes| {
+            for (word, number) in bytes.chunks(WORD).zip(first / WORD_BITS..) {
+                ranks.push(number, word);
             }
         })?;
-        Ok(Ranks { bitmap, strides, total })
+        Ok(ranks)
+    }
+
+    /// Counts the next word, by its number.
+    fn push(&mut self, word: u64, bytes: &[u8]) {
+        let (quarter, within) = self.place(word);
+        if within == 0 {
+            let before = self.total;
+            match self.strides.last_mut() {
+                Some(counts) if quarter % 4 != 0 => {
+                    counts.quarters |= (before - counts.stride) << Counts::shift(quarter % 4)
+                }
+                _ => self.strides.push(Counts { stride: before, quarters: 0 }),
+            }
+        }
+        self.total += ones(bytes);
+    }
+
+    /// The number of a word's quarter, and that of the word within it.
+    fn place(&self, word: u64) -> (u64, u64) {
+        (word >> self.scale, word & ((1 << self.scale) - 1))
     }
 
     /// The rank of a bit: the number of set bits before it if it is set itself, else `None`.
@@ -171,26 +199,33 @@ impl Ranks {
 
     /// Number of set bits before a bit that the bitmap has, and the bit itself.
     fn look(&self, content: &Content, bit: u64) -> Result<(u64, bool), Fault> {
-        let (word, shift) = (bit / (8 * WORD as u64), bit % (8 * WORD as u64));
-        let words = (STRIDE / WORD) as u64;
-        let stride = usize::try_from(word / words).map_err(|_| Fault::End)?;
-        let counts = self.strides.get(stride).ok_or(Fault::End)?;
-        let offset = self.bitmap.offset.saturating_add(word.saturating_mul(WORD as u64));
+        let (word, shift) = (bit / WORD_BITS, bit % WORD_BITS);
+        let (quarter, within) = self.place(word);
+        let stride = usize::try_from(quarter / 4).map_err(|_| Fault::End)?;
+        let mut before = self.strides.get(stride).ok_or(Fault::End)?.before(quarter % 4);
+        for word in word - within..word {
+            before += u64::from(u128::from_le_bytes(content.array(self.offset_of(word))?).count_ones());
+        }
+        let offset = self.offset_of(word);
         let bits = match content.array(offset) {
-            Ok(bytes) => u64::from_le_bytes(bytes),
+            Ok(bytes) => u128::from_le_bytes(bytes),
             // The file may end with the bitmap, and that within a word.
             Err(_) => Ranks::bits_to_the_end(content, offset, shift)?,
         };
         let preceding = bits & ((1 << shift) - 1);
-        Ok((counts.before(word % words) + u64::from(preceding.count_ones()), bits >> shift & 1 != 0))
+        Ok((before + u64::from(preceding.count_ones()), bits >> shift & 1 != 0))
+    }
+
+    fn offset_of(&self, word: u64) -> u64 {
+        self.bitmap.offset.saturating_add(word.saturating_mul(WORD as u64))
     }
 
     /// The last word, as far as the byte with that bit.
-    fn bits_to_the_end(content: &Content, offset: u64, shift: u64) -> Result<u64, Fault> {
+    fn bits_to_the_end(content: &Content, offset: u64, shift: u64) -> Result<u128, Fault> {
         let mut word = [0; WORD];
         let len = usize::try_from(shift / 8 + 1).unwrap_or(WORD);
         content.read(offset, word.get_mut(..len).ok_or(Fault::End)?)?;
-        Ok(u64::from_le_bytes(word))
+        Ok(u128::from_le_bytes(word))
     }
 
     /// Where the bitmap is.
@@ -227,6 +262,22 @@ mod tests {
         assert_eq!(Ranks::new(&content, Bitmap { offset: 90, bits: 88 }).unwrap_err(), Fault::End);
     }
 
+    /// All bits set fill the counts of the longest strides to the brim.
+    #[test]
+    fn counts_of_the_longest_strides_fit() {
+        let bits = (4 * WORD_BITS) << SCALE_MAX;
+        let content = Content::from_bytes(vec![0xff; usize::try_from(bits / 8).unwrap()]);
+        let ranks = Ranks::with_strides(&content, Bitmap { offset: 0, bits }, 1).unwrap();
+        assert_eq!((ranks.scale, ranks.strides.len()), (SCALE_MAX, 1));
+        for bit in [0, bits / 4 - 1, bits / 4, bits / 2 + 77, bits * 3 / 4, bits - 1] {
+            assert_eq!(ranks.rank(&content, bit), Ok(Some(bit)));
+        }
+        assert_eq!(
+            Ranks::with_strides(&content, Bitmap { offset: 0, bits: u64::MAX }, 1).unwrap_err(),
+            Fault::End
+        );
+    }
+
     #[test]
     fn very_many_runs_are_joined() {
         let content = Content::from_bytes(vec![0x55; 300_000]);
@@ -242,10 +293,12 @@ mod tests {
         #[test]
         fn ranks_equal_plain_counting(
             bytes in proptest::collection::vec(any::<u8>(), 1..700), pad in 0_u64..8, from in 0_u64..5600, len in 0_u64..5600,
+            strides_max in prop_oneof![Just(STRIDES_MAX), 1_u64..12],
         ) {
             let bits = bytes.len() as u64 * 8 - pad;
             let content = Content::from_bytes([&[0xff; 3], &bytes[..]].concat());
-            let ranks = Ranks::new(&content, Bitmap { offset: 3, bits }).unwrap();
+            let ranks = Ranks::with_strides(&content, Bitmap { offset: 3, bits }, strides_max).unwrap();
+            prop_assert!(ranks.strides.len() as u64 <= strides_max);
             let (mut rank, mut plain) = (0, Vec::new());
             for bit in 0..bits {
                 let set = bytes[usize::try_from(bit / 8).unwrap()] >> (bit % 8) & 1 != 0;
