@@ -7,10 +7,39 @@ use super::layout::Layout;
 const TSC_BITS: u32 = 27;
 const TSC_MASK: u64 = (1 << TSC_BITS) - 1;
 
-/// Values of the id's five bits that say what follows instead of being an id.
-const FULL_TSC_AND_SIZE: u32 = 29;
-const SIZE: u32 = 30;
-const ID: u32 = 31;
+/// Where the id of an event is (2.x), by the five bits above the time in its first word.
+///
+/// They only tell the layout: some tracers use an extended form without need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ShortId {
+    /// It is these bits.
+    Here(u16),
+    /// 16 bits after the word.
+    Next,
+    /// As `Next`, with the size of the payload behind it.
+    NextWithSize,
+    /// As `NextWithSize`, with the whole time behind both.
+    NextWithSizeAndTsc,
+}
+
+impl ShortId {
+    #[inline]
+    pub(super) fn of(word: u32) -> ShortId {
+        match word >> TSC_BITS {
+            29 => ShortId::NextWithSizeAndTsc,
+            30 => ShortId::NextWithSize,
+            31 => ShortId::Next,
+            // Five bits always fit.
+            id => ShortId::Here(u16::try_from(id).unwrap_or_default()),
+        }
+    }
+
+    /// The time of an event with this first word that follows one at `now`.
+    #[inline]
+    pub(super) fn tsc(word: u32, now: u64) -> u64 {
+        roll(now, u64::from(word) & TSC_MASK, TSC_MASK)
+    }
+}
 
 /// In place of a size that does not fit 16 bits.
 pub(super) const BIG: u16 = u16::MAX;
@@ -29,8 +58,6 @@ pub(super) struct Head {
 
 impl Head {
     /// The header of the event that follows the end of another at `offset`, `now` (2.x).
-    ///
-    /// The first word's five id bits only tell the layout: some tracers use an extended form without need.
     #[inline]
     pub(super) fn short(
         bytes: &[u8],
@@ -46,11 +73,10 @@ impl Head {
         if strict && word == 0 {
             return Err(StopReason::Blank);
         }
-        let low = u64::from(word) & TSC_MASK;
-        let tsc = roll(now, low, TSC_MASK);
+        let tsc = ShortId::tsc(word, now);
         let mut head = Head { id: 0, tsc, size: None, start, end: start + 4, data: None };
-        match word >> TSC_BITS {
-            form @ (FULL_TSC_AND_SIZE | SIZE) => {
+        match ShortId::of(word) {
+            form @ (ShortId::NextWithSize | ShortId::NextWithSizeAndTsc) => {
                 head.id = u16(head.end)?;
                 let size = u16(head.end + 2)?;
                 head.end += 4;
@@ -60,21 +86,20 @@ impl Head {
                     head.size = Some(usize::try_from(size).map_err(|_| StopReason::Truncated)?);
                     head.end += 4;
                 }
-                if form == FULL_TSC_AND_SIZE {
+                if form == ShortId::NextWithSizeAndTsc {
                     head.end += layout.pad(head.end, 8);
                     head.tsc = endian.u64(bytes, head.end).ok_or(StopReason::Truncated)?;
                     head.end += 8;
-                    if strict && head.tsc & TSC_MASK != low {
+                    if strict && (head.tsc ^ u64::from(word)) & TSC_MASK != 0 {
                         return Err(StopReason::TimeMismatch);
                     }
                 }
             }
-            ID => {
+            ShortId::Next => {
                 head.id = u16(head.end)?;
                 head.end += 2;
             }
-            // Five bits always fit.
-            id => head.id = u16::try_from(id).unwrap_or_default(),
+            ShortId::Here(id) => head.id = id,
         }
         Ok(head)
     }

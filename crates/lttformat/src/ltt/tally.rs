@@ -31,19 +31,21 @@ impl Tally {
         match event {
             Ok(event) => {
                 self.unknown += u64::from(event.marker.is_none());
-                self.pass(Position::after(event));
+                self.first_time.get_or_insert(event.tsc);
+                self.pass(1, Position::after(event));
             }
             Err(stop) => self.stop = Some(*stop),
         }
     }
 
-    /// Counts an event that ends here.
+    /// Counts events after the first one, the last of which ends here.
     #[inline]
-    fn pass(&mut self, end: Position) {
-        self.events += 1;
-        self.end = end.offset;
-        self.first_time.get_or_insert(end.time);
-        self.last_time = Some(end.time);
+    fn pass(&mut self, events: u64, end: Position) {
+        if events != 0 {
+            self.events += events;
+            self.end = end.offset;
+            self.last_time = Some(end.time);
+        }
     }
 
     /// Whether all events could be decoded, up to the end of the bytes that were said to hold them.
@@ -54,7 +56,7 @@ impl Tally {
 
 /// Counts the events in the first `used` bytes of a sub-buffer; nothing else of them is decoded.
 ///
-/// The outcome is that of the [`Decoder`](super::Decoder); events of formats 2.x take less than half of its time.
+/// The outcome is that of the [`Decoder`](super::Decoder); events of formats 2.x take a third of its time.
 pub fn tally(bytes: &[u8], header: &Header, used: u64, channel: Channel<'_>, markers: &Markers) -> Tally {
     let bytes = first(bytes, used);
     let grammar = Grammar::new(bytes, header, channel, markers);
@@ -62,17 +64,17 @@ pub fn tally(bytes: &[u8], header: &Header, used: u64, channel: Channel<'_>, mar
     let mut tally = Tally::new(header);
     let mut at = Position::first(header);
     loop {
-        if let Some(strides) = &mut strides {
-            while let Some(next) = strides.pass(bytes, at) {
-                tally.pass(next);
-                at = next;
-            }
+        if let Some(strides) = &strides {
+            let run = strides.run(bytes, at);
+            tally.pass(run.events, run.end);
+            at = run.end;
         }
         let Some(event) = grammar.event(bytes, at) else { break };
         tally.count(&event);
-        match event {
-            Ok(event) => at = Position::after(&event),
-            Err(_) => break,
+        let Ok(event) = event else { break };
+        at = Position::after(&event);
+        if let Some(strides) = &mut strides {
+            strides.learn(event.id);
         }
     }
     tally
