@@ -4,6 +4,7 @@ use super::compile::{Compiler, Context, SlotTable};
 use super::integer::Role;
 use super::layout::serves_reading;
 use super::node::{Kind, Node};
+use super::short_header::ShortHeader;
 use super::tsdl::{Declarations, EventDeclaration, StreamDeclaration, Type};
 use super::{Clock, Error, PacketHeader, PacketLayout, Result, Uuid};
 use crate::ltt::Endian;
@@ -40,6 +41,8 @@ pub struct StreamClass {
     /// Bit at which the packet context begins.
     pub(super) packet_context_at: u64,
     pub(super) event_header: Option<Node>,
+    /// The form of it that nearly all events have.
+    pub(super) short_header: Option<ShortHeader>,
     pub(super) event_context: Option<Node>,
     /// Whether the event context needs lengths or tags from the event header.
     pub(super) reaches_out: bool,
@@ -100,6 +103,8 @@ impl TraceClass {
         for stream in &mut streams {
             stream.events.sort_by_key(|event| event.id);
             stream.events.dedup_by_key(|event| event.id);
+            // Now that no field of an event can ask for more of the header.
+            stream.short_header = stream.event_header.as_ref().and_then(ShortHeader::of);
         }
         let Declarations { version, uuid, env, clocks, .. } = declared;
         Ok(TraceClass { version: version.unwrap_or((1, 8)), uuid, endian, env, clocks, streams })
@@ -218,6 +223,7 @@ impl StreamClass {
             packet_context,
             packet_context_at,
             event_header,
+            short_header: None,
             event_context,
             reaches_out: parts.reaches_out,
             events: Vec::new(),

@@ -98,7 +98,11 @@ impl<'a> Decoder<'a> {
         let mut header = EventHeader { id: 0, time: position.time };
         let mut end = start;
         let begin = |node: &Option<Node>, end| node.as_ref().map_or(end, |node| align_up(end, node.align));
-        if let Some(node) = &stream.event_header {
+        let short = stream.short_header.as_ref().and_then(|short| short.read(content, start, slots));
+        if let Some(short) = short {
+            header = EventHeader { id: short.id, time: later(header.time, short.time, short.time_bits) };
+            end = short.end;
+        } else if let Some(node) = &stream.event_header {
             end = content.header(node, start, slots, &mut header)?;
         }
         let class = stream.event(header.id).ok_or(StopReason::UnknownId(header.id))?;

@@ -34,6 +34,12 @@ impl Ranges {
         (declared.len() <= MAX_OVERLAPPING).then(|| Ranges { ranges: declared.into(), disjoint })
     }
 
+    /// The end of the range from 0 on, if no other overlaps it, and the index that it stands for.
+    pub(super) fn starting_at_zero(&self) -> Option<(u64, usize)> {
+        let (_, end, index) = self.ranges.iter().find(|(from, _, _)| self.disjoint && *from == 0)?;
+        Some((u64::try_from(*end).unwrap_or(u64::MAX), *index))
+    }
+
     /// The indices whose ranges hold the number, in the order of declaration.
     pub(super) fn find(&self, value: i128) -> impl Iterator<Item = usize> {
         let candidates = if self.disjoint {

@@ -72,6 +72,7 @@ mod metadata;
 mod node;
 mod packet;
 pub mod scan;
+mod short_header;
 mod slots;
 mod stop;
 mod tally;
