@@ -28,10 +28,31 @@ fn start(folder: &Path, args: &[&str]) -> Child {
         .unwrap()
 }
 
+/// A shell that waits to send a signal: to start one takes as long as an extraction.
+struct Aimed(Child);
+
+fn aim(child: &Child, signal: i32) -> Aimed {
+    let script = format!("read go; kill -{signal} {}", child.id());
+    Aimed(
+        Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap(),
+    )
+}
+
+impl Aimed {
+    fn send(mut self) {
+        drop(self.0.stdin.take());
+        // The process may have ended by itself.
+        let _ = self.0.wait().unwrap();
+    }
+
+    fn leave(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
 fn send(child: &Child, signal: i32) {
-    let kill = Command::new("sh").args(["-c", &format!("kill -{signal} {}", child.id())]).status().unwrap();
-    // It may have ended by itself.
-    let _ = kill;
+    aim(child, signal).send();
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -68,8 +89,11 @@ fn a_signal_while_writing_leaves_nothing_behind() {
         for _ in 0..100 {
             let scratch = tempfile::tempdir().unwrap();
             let mut child = start(scratch.path(), args);
+            let aimed = aim(&child, signal);
             if has_begun(&mut child, scratch.path()) {
-                send(&child, signal);
+                aimed.send();
+            } else {
+                aimed.leave();
             }
             let (status, stderr) = end(child);
             if status.success() {
