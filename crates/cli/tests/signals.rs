@@ -16,7 +16,9 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn start(folder: &Path, args: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_ltt-kdump"))
+    // What a shell runs in the background ignores SIGINT, the tests themselves for one, and hands that on.
+    Command::new("env")
+        .args(["--default-signal=INT,TERM", env!("CARGO_BIN_EXE_ltt-kdump")])
         .current_dir(folder)
         .args(args)
         .arg(fixture("K1-2cpu/core.kdump-zlib"))
