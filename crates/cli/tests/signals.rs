@@ -79,6 +79,17 @@ fn end(child: Child) -> (ExitStatus, String) {
     (output.status, String::from_utf8(output.stderr).unwrap())
 }
 
+/// Whether all was written before the signal came, though the process was ended by it: while it told what it had done.
+fn was_done(folder: &Path, stderr: &str) -> bool {
+    let done = names(folder) == ["out"] && stderr.is_empty();
+    let out = folder.join("out");
+    if done && out.is_dir() {
+        let expected = fixture("K1-2cpu/expected-intact");
+        assert!(Command::new("diff").arg("-r").args([out, expected]).status().unwrap().success());
+    }
+    done
+}
+
 #[test]
 fn a_signal_while_writing_leaves_nothing_behind() {
     for (args, signal) in [
@@ -103,6 +114,9 @@ fn a_signal_while_writing_leaves_nothing_behind() {
                 continue;
             }
             assert_eq!(status.signal(), Some(signal), "{args:?}: {stderr}");
+            if was_done(scratch.path(), &stderr) {
+                continue;
+            }
             assert_eq!(names(scratch.path()), [""; 0], "{args:?}: {stderr}");
             assert_eq!(stderr, "error: interrupted\nhint: nothing was left behind\n", "{args:?}");
             interrupted += 1;
@@ -126,7 +140,7 @@ fn before_anything_is_written_a_signal_ends_it_at_once() {
             assert_eq!(names(scratch.path()), ["out"]);
         } else {
             assert_eq!(status.signal(), Some(SIGINT), "{stderr}");
-            assert_eq!(names(scratch.path()), [""; 0], "{stderr}");
+            assert!(was_done(scratch.path(), &stderr) || names(scratch.path()).is_empty(), "{stderr}");
         }
     }
 }
