@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     let exit = match cmd::run(args, &interrupt) {
         Ok(exit) => exit,
         Err(error) => {
-            output::text::print_error(&error, verbose);
+            output::error::print_error(&error, verbose);
             interrupt.pass_on();
             Exit::from(&error)
         }
