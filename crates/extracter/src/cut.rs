@@ -11,8 +11,8 @@ use rustix::fs::Stat;
 
 use crate::disk::{Disk, make_directories, read_exact_at};
 use crate::error::{Result, while_doing};
-use crate::inplace::partial;
 use crate::name;
+use crate::partial::partial;
 
 /// Bytes that are compared at a time.
 const CHUNK: u64 = 64 << 10;

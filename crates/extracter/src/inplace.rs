@@ -10,10 +10,7 @@ use rustix::fs::Stat;
 use crate::cut::CutFolder;
 use crate::disk::{Disk, Sink, is_unchanged, make_directories};
 use crate::error::{Error, Result, while_doing};
-use crate::name;
-
-/// Ends the name of a file that is being written; it begins with a dot, since viewers skip hidden files.
-pub(crate) const PARTIAL: &str = ".ltt-kdump-partial";
+use crate::partial::partial;
 
 /// Writes the new content of a file, some of it copied from the original, which is handed over open.
 pub(crate) type Write<'a> = dyn Fn(Option<BorrowedFd<'_>>, &mut dyn Sink) -> Result<()> + 'a;
@@ -41,17 +38,6 @@ pub(crate) struct InPlace<'d> {
     /// For messages.
     shown: &'d Path,
     cuts: &'d CutFolder,
-}
-
-/// The name under which a file is written before it gets its own.
-pub(crate) fn partial(path: &Path) -> PathBuf {
-    path.with_file_name(name::affixed(".", path.file_name().unwrap_or_default(), PARTIAL))
-}
-
-/// Whether a file has such a name, so that it is what a run that was killed left behind.
-pub(crate) fn is_partial(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-    name.starts_with(b".") && name.ends_with(PARTIAL.as_bytes())
 }
 
 impl<'d> InPlace<'d> {

@@ -87,6 +87,7 @@ mod join;
 mod lock;
 mod name;
 mod newfile;
+mod partial;
 mod plan;
 mod progress;
 mod report;
@@ -103,9 +104,10 @@ pub use join::{
 };
 pub use name::file_name;
 pub use newfile::NewFile;
-pub use plan::{Found, Options, Plan, PlannedFile};
+pub use plan::{Found, Options, Plan};
 pub use progress::{Progress, Silent};
 pub use report::{
     Bytes, BytesByState, MetadataReport, Report, StreamReport, SubBuffers, Totals, TraceReport,
 };
 pub use slice::{Slice, SliceOptions, SliceReport};
+pub use write::PlannedFile;

@@ -15,7 +15,7 @@ use crate::error::{Error, Result, while_doing};
 use crate::progress::{Progress, checkpoint};
 use crate::report::{MetadataReport, Report, StreamReport, Totals, TraceReport};
 use crate::source::{self, MetadataSource, StreamSource, TraceSource};
-use crate::write::{Selection, write, write_whole};
+use crate::write::{PlannedFile, Selection, write, write_whole};
 use crate::{name, session};
 
 /// What to write.
@@ -71,21 +71,6 @@ impl<'k> From<(&'k Traces, &'k Sessions)> for Found<'k> {
     fn from((traces, sessions): (&'k Traces, &'k Sessions)) -> Found<'k> {
         Found { traces: Some(traces), sessions: Some(sessions) }
     }
-}
-
-/// One file that will be written.
-#[derive(Debug, Clone)]
-pub struct PlannedFile {
-    /// Below the output.
-    pub path: PathBuf,
-    /// As messages name it: the output as the user wrote it, and `path`.
-    pub shown: PathBuf,
-    /// Another stream had this path first, so the file lies in a directory `<trace>~2`.
-    pub doubles: bool,
-    /// Bytes of sub-buffers that will be looked at; the file may be smaller.
-    pub bytes: u64,
-    /// Below the output: the file that says where its packets are, if its format has one.
-    pub index: Option<PathBuf>,
 }
 
 /// Everything that will be written. Made by [`Plan::new`], which checks all names; used up by [`Plan::run`].

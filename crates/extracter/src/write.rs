@@ -1,15 +1,29 @@
 //! One stream into one file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lttformat::ctf::{Index, IndexEntry};
 
 use crate::disk::Disk;
 use crate::error::{Result, while_doing};
-use crate::plan::PlannedFile;
 use crate::progress::{Progress, checkpoint};
 use crate::report::{StreamReport, Totals, note};
 use crate::source::{State, StreamSource};
+
+/// One file that will be written.
+#[derive(Debug, Clone)]
+pub struct PlannedFile {
+    /// Below the output.
+    pub path: PathBuf,
+    /// As messages name it: the output as the user wrote it, and `path`.
+    pub shown: PathBuf,
+    /// Another stream had this path first, so the file lies in a directory `<trace>~2`.
+    pub doubles: bool,
+    /// Bytes of sub-buffers that will be looked at; the file may be smaller.
+    pub bytes: u64,
+    /// Below the output: the file that says where its packets are, if its format has one.
+    pub index: Option<PathBuf>,
+}
 
 /// What is written of a stream.
 #[derive(Debug, Clone, Copy)]

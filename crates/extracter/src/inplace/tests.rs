@@ -9,6 +9,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use super::*;
 use crate::beneath::Beneath;
 use crate::faulty::{Fault, Faulty, Step, scratch};
+use crate::partial::is_partial;
 
 /// What each file becomes: ranges that stay, bytes that follow, ranges that are cut.
 struct Plan {

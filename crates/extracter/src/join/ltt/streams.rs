@@ -9,9 +9,9 @@ use analyser::{Directory, Other, OtherKind};
 use lttformat::ltt::{Channel, TracefileName, Version};
 
 use crate::error::{Error, Result};
-use crate::inplace::is_partial;
 use crate::join::file::OnDisk;
 use crate::join::ltt::core::CoreStream;
+use crate::partial::is_partial;
 
 /// The folder of a trace for records of a core.
 const CRASH: &str = "crash";

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::faulty::{Fault, Faulty, Step, Stops, scratch};
-use crate::inplace::is_partial;
+use crate::partial::is_partial;
 use crate::progress::Silent;
 
 /// A kernel that died while the daemon was writing, and its core.
