@@ -8,8 +8,8 @@ use crate::debuginfo::has_kernel;
 use crate::log::{self, KernelLog};
 use crate::matching::hex;
 use crate::modules::Module;
-use crate::open::wanted;
 use crate::target::View;
+use crate::wanted::wanted;
 
 /// A crashed kernel: its memory and what its bytes mean. `Send` and `Sync`; threads share it by reference.
 #[derive(Debug)]

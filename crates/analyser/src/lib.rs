@@ -92,6 +92,7 @@ mod directory;
 mod error;
 pub mod events;
 mod folder;
+mod input;
 mod kernel;
 mod log;
 pub mod lttng;
@@ -108,6 +109,7 @@ pub mod slice;
 mod target;
 mod time;
 mod traces;
+mod wanted;
 
 pub use check::{Aside, Check, CutSummary, FileCheck, Moment, Totals, TraceFormat};
 pub use debugfs::{Debugfs, Entries, Entry, EntryKind, RelayFile, What};

@@ -1,18 +1,19 @@
 //! Opening: core file and type information become one [`Kernel`].
 
 use std::collections::HashSet;
-use std::os::unix::fs::FileTypeExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use relaywalk::Symbol;
 
 use crate::debuginfo::{CoreIdentity, Debuginfo};
 use crate::error::{Error, Result};
+use crate::input::readable;
 use crate::kernel::{self, CoreSummary, Kernel};
 use crate::matching::{CoreSide, TypesSide, check, check_modules, check_release};
 use crate::target::View;
-use crate::{log, modules, notes};
+use crate::wanted::wanted;
+use crate::{modules, notes};
 
 /// The core says where its kernel is, and holds nothing to check that by.
 const UNVERIFIED: &str = "the kernel's place in memory is not verified: expected init_uts_ns, linux_banner or its page tables in the core, \
@@ -75,69 +76,6 @@ impl OpenOptions {
         }
         Ok(Some(info))
     }
-}
-
-/// Refuses what is no file: the system's own words, as `Illegal seek` for `<(zcat core.gz)`, tell nobody what to do about it.
-pub(crate) fn readable(path: &Path) -> Result<()> {
-    // What else keeps it from being opened, opening tells.
-    let Ok(metadata) = path.metadata() else { return Ok(()) };
-    let kind = metadata.file_type();
-    if kind.is_fifo() {
-        return Err(Error::Pipe { path: path.to_path_buf() });
-    }
-    let found = match kind {
-        kind if kind.is_dir() => "a folder",
-        kind if kind.is_char_device() => "a device",
-        kind if kind.is_socket() => "a socket",
-        _ => return Ok(()),
-    };
-    Err(Error::NotAFile { path: path.to_path_buf(), found })
-}
-
-/// Everything any part of this crate asks the type information for.
-pub(crate) fn wanted() -> kdebug::Wanted {
-    let walkers = relaywalk::wanted();
-    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-    let mut wanted = kdebug::Wanted {
-        structs: owned(&walkers.structs),
-        enums: owned(&walkers.enums),
-        symbols: owned(&walkers.symbols),
-        ..Default::default()
-    };
-    want(&mut wanted);
-    for list in [&mut wanted.structs, &mut wanted.enums, &mut wanted.symbols] {
-        list.sort();
-        list.dedup();
-    }
-    wanted
-}
-
-/// What this crate asks for besides what walkers do.
-pub(crate) fn want(wanted: &mut kdebug::Wanted) {
-    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-    wanted.structs.extend(owned(&["uts_namespace", "new_utsname"]));
-    // The addresses that translation starts from and is verified with.
-    wanted.symbols.extend(owned(&[
-        "linux_banner",
-        "init_uts_ns",
-        "_stext",
-        "_text",
-        "_end",
-        "phys_base",
-        "init_level4_pgt",
-        "init_top_pgt",
-        "swapper_pg_dir",
-        "page_offset_base",
-        "vmemmap_base",
-        "high_memory",
-        "vmcoreinfo_note",
-        "vmcoreinfo_data",
-        "divide_error",
-        "asm_exc_divide_error",
-    ]));
-    log::want(wanted);
-    modules::want(wanted);
-    notes::want(wanted);
 }
 
 impl Kernel {

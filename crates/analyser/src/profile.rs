@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::debuginfo::Debuginfo;
 use crate::error::{Error, Result};
-use crate::{modules, open};
+use crate::{modules, wanted};
 
 /// The layouts and symbols that finding traces takes, of one kernel and its modules.
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ impl Profile {
         if debuginfo.is_empty() {
             return Err(Error::NoDebuginfo);
         }
-        let wanted = open::wanted();
+        let wanted = wanted::wanted();
         let mut warnings = Vec::new();
         let types = debuginfo.load_all(&wanted, &mut warnings)?;
         Profile::of(types, &wanted, warnings)
@@ -110,7 +110,7 @@ fn partial() -> BTreeMap<&'static str, Vec<&'static str>> {
     let mut members = relaywalk::wanted().members;
     // Of what this crate looks at itself all is kept, but for the largest.
     let mut own = kdebug::Wanted::default();
-    open::want(&mut own);
+    wanted::want(&mut own);
     members.retain(|name, _| !own.structs.iter().any(|own| own == name));
     members.insert("module", modules::MEMBERS.to_vec());
     members

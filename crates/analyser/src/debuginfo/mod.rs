@@ -15,8 +15,8 @@ use folder::Folder;
 pub(crate) use kernel::{CoreIdentity, has_kernel};
 
 use crate::error::{Error, Result};
+use crate::input::readable;
 use crate::modules::Module;
-use crate::open::readable;
 
 /// Content of a compressed file. Debug information of a kernel with everything built in stays below it.
 const MAX_CONTENT: usize = if usize::BITS >= 64 { 4 << 30 } else { 1 << 30 };
