@@ -24,25 +24,8 @@ pub(crate) fn wanted() -> kdebug::Wanted {
 pub(crate) fn want(wanted: &mut kdebug::Wanted) {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     wanted.structs.extend(owned(&["uts_namespace", "new_utsname"]));
-    // The addresses that translation starts from and is verified with.
-    wanted.symbols.extend(owned(&[
-        "linux_banner",
-        "init_uts_ns",
-        "_stext",
-        "_text",
-        "_end",
-        "phys_base",
-        "init_level4_pgt",
-        "init_top_pgt",
-        "swapper_pg_dir",
-        "page_offset_base",
-        "vmemmap_base",
-        "high_memory",
-        "vmcoreinfo_note",
-        "vmcoreinfo_data",
-        "divide_error",
-        "asm_exc_divide_error",
-    ]));
+    wanted.symbols.extend(owned(&vmcore::Hints::SYMBOLS));
+    wanted.symbols.push("vmemmap_base".to_owned());
     log::want(wanted);
     modules::want(wanted);
     notes::want(wanted);

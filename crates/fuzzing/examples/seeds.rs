@@ -227,7 +227,7 @@ impl Machine {
 
     fn seed(&self, name: &str, flags: u8, phys_base: u64) {
         let mut out = vec![self.kind, flags];
-        for symbol in fuzzing::SYMBOLS {
+        for symbol in vmcore::Hints::SYMBOLS {
             out.extend(self.symbols.get(symbol).copied().unwrap_or(0).to_le_bytes());
         }
         out.extend([0_u64.to_le_bytes(), phys_base.to_le_bytes()].concat());

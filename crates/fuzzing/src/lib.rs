@@ -52,7 +52,7 @@ pub use input::Input;
 pub use ltt::{ltt_events, ltt_format, ltt_header, ltt_scan};
 pub use page::page;
 pub use sessions::sessions;
-pub use translation::{SYMBOLS, translation};
+pub use translation::translation;
 
 /// A body.
 pub type Body = fn(&[u8]);

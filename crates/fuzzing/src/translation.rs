@@ -5,22 +5,6 @@ use crate::core_file::elf_head;
 use std::sync::Arc;
 use vmcore::{AddressSpace, Hints, Memory, OpenOptions, PhysMemory as _, VirtAddr, Vmcore, Vmcoreinfo};
 
-/// The symbols that translation starts from, in the order of their addresses in the input; 0 = unknown.
-pub const SYMBOLS: [&str; 12] = [
-    "linux_banner",
-    "init_uts_ns",
-    "_stext",
-    "_text",
-    "_end",
-    "phys_base",
-    "init_level4_pgt",
-    "init_top_pgt",
-    "swapper_pg_dir",
-    "page_offset_base",
-    "vmemmap_base",
-    "vmcoreinfo_note",
-];
-
 /// ELF machine, 64 bits, big endian.
 const MACHINES: [(u16, bool, bool); 8] = [
     (62, true, false),
@@ -36,14 +20,14 @@ const MACHINES: [(u16, bool, bool); 8] = [
 /// Finds the kernel's address space in memory of this content, and translates by it.
 ///
 /// The input: machine (8 bits); flags (8 bits: banner, KASLR offset, physical base, VMCOREINFO of the user); the addresses of
-/// [`SYMBOLS`]; KASLR offset; physical base; the VMCOREINFO text and the ELF notes ([parts](Input::part)); memory
-/// ([pieces](Input::pieces)).
+/// [`Hints::SYMBOLS`] in their order, 0 = unknown; KASLR offset; physical base; the VMCOREINFO text and the ELF notes
+/// ([parts](Input::part)); memory ([pieces](Input::pieces)).
 pub fn translation(data: &[u8]) {
     let mut input = Input::new(data);
     let machine = usize::from(input.u8()) % MACHINES.len();
     let Some(&(machine, wide, big)) = MACHINES.get(machine) else { return };
     let flags = input.u8();
-    let addresses = SYMBOLS.map(|name| (name, input.u64()));
+    let addresses = Hints::SYMBOLS.map(|name| (name, input.u64()));
     let (kaslr, phys_base) = (input.u64(), input.u64());
     let (info, notes) = (input.part(), input.part());
     let memory = input.pieces();

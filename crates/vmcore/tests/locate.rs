@@ -41,7 +41,11 @@ impl Isf {
 }
 
 fn locate(core: &Arc<Vmcore>, isf: &Isf, with: impl FnOnce(&mut Hints<'_>)) -> Memory {
-    let (symbol, banner) = (|name: &str| isf.symbol(name), isf.banner());
+    let symbol = |name: &str| {
+        assert!(Hints::SYMBOLS.contains(&name), "{name} is asked for, but not announced");
+        isf.symbol(name)
+    };
+    let banner = isf.banner();
     let mut hints = Hints { symbol: &symbol, banner: Some(&banner), ..Hints::default() };
     with(&mut hints);
     let space = AddressSpace::locate(core, &hints).unwrap();

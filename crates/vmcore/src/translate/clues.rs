@@ -7,7 +7,7 @@ use std::fmt;
 /// What only debug information or the user can tell about the kernel.
 #[derive(Clone)]
 pub struct Hints<'a> {
-    /// The **link-time** address of a symbol.
+    /// The **link-time** address of a symbol. Asked for those of [`Hints::SYMBOLS`] alone.
     pub symbol: &'a dyn Fn(&str) -> Option<u64>,
     /// Content of the kernel's `linux_banner`; what follows a NUL or the line's end is ignored.
     pub banner: Option<&'a [u8]>,
@@ -35,6 +35,26 @@ impl fmt::Debug for Hints<'_> {
             .field("vmcoreinfo", &self.vmcoreinfo.is_some())
             .finish_non_exhaustive()
     }
+}
+
+impl Hints<'_> {
+    /// The symbols that a search starts from and is verified with: what to look up in debug information beforehand.
+    ///
+    /// No kernel has all of them: page tables and the map of all memory are called differently by age and machine.
+    pub const SYMBOLS: [&'static str; 12] = [
+        "linux_banner",
+        "init_uts_ns",
+        "_stext",
+        "_text",
+        "_end",
+        "high_memory",
+        "init_level4_pgt",
+        "init_top_pgt",
+        "swapper_pg_dir",
+        "page_offset_base",
+        "vmcoreinfo_data",
+        "vmcoreinfo_note",
+    ];
 }
 
 impl<'a> Hints<'a> {

@@ -119,7 +119,10 @@ impl Kernel {
     }
 
     fn locate(&self, source: &Source<'_>) -> Result<AddressSpace> {
-        let symbol = |name: &str| self.symbol(name);
+        let symbol = |name: &str| {
+            assert!(Hints::SYMBOLS.contains(&name), "{name} is asked for, but not announced");
+            self.symbol(name)
+        };
         locate(source, &Hints { symbol: &symbol, banner: Some(BANNER), ..Hints::default() })
     }
 
